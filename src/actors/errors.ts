@@ -1,0 +1,49 @@
+/**
+ * Errors: one class, and a table from code to the sentence a person reads.
+ *
+ * Every sentence says what is wrong and what to do next; `%s` is where the particular
+ * (a file, a host, a flag) goes. Expected ends are outcomes, not errors, and are not here.
+ */
+const sentences = {
+  CONVERGE_USAGE: "%s",
+  CONVERGE_NO_SHELL: "None of the shells %s was found. Name one that exists with --shells.",
+  CONVERGE_NO_KEYS:
+    "Nobody could log in: no authorized key was found in %s. Put a public key there, or name a file with --authorized-keys or a URL with --authorized-keys-url.",
+  CONVERGE_HOST_KEY: "The host key %s cannot be used. Remove it to get a new one, or name another.",
+  CONVERGE_UNREACHABLE:
+    "The relay %s cannot be reached. Check the URL, the network and the proxy settings.",
+  CONVERGE_TLS:
+    "The relay's TLS certificate was not accepted: %s. Check the host name, name its authority with --ca, or use --insecure if you must.",
+  CONVERGE_VERSION: "%s. Use an agent, a wsproxy and a relay of the same release.",
+  CONVERGE_REFUSED: "The relay refused: %s",
+  CONVERGE_NO_AGENT:
+    "No agent is registered as %s. Check the id in the job's log, or use --wait to wait for it.",
+  CONVERGE_FINGERPRINT:
+    "The host key does not match: expected %s. Do not go on; take the fingerprint from the job's own log.",
+  CONVERGE_AGENT_SILENT:
+    "The agent %s did not answer. It may be ending; look at the job's log and try again.",
+  CONVERGE_LISTEN: "Cannot listen on %s. Choose another address or port with --listen.",
+  CONVERGE_PROXY: "The proxy refused: %s. Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY.",
+  CONVERGE_INTERNAL: "Something went wrong inside: %s. Please report it.",
+} as const;
+
+export type ErrorCode = keyof typeof sentences;
+
+/** An error for people: `message` is a full sentence, `code` is stable and can be searched for. */
+export class ConvergeError extends Error {
+  override readonly name = "ConvergeError";
+  readonly code: ErrorCode;
+  /** `particular` fills the sentence's hole; `cause` is kept for the debug log. */
+  constructor(code: ErrorCode, particular = "", cause?: unknown) {
+    super(
+      sentences[code].replace("%s", () => particular),
+      { cause },
+    );
+    this.code = code;
+  }
+}
+
+/** What any thrown thing says, in one line, for a log or another sentence. */
+export function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
