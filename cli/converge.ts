@@ -1,0 +1,85 @@
+#!/usr/bin/env node
+/**
+ * converge: the relay. Flags become a config, the config real ports, and one signal ends it all.
+ */
+import { ConvergeError } from "../src/actors/errors.ts";
+import { drained, startRelay } from "../src/actors/relay.ts";
+import { roster } from "../src/actors/roster.ts";
+import { systemClock } from "../src/io/clock.ts";
+import { openLog } from "../src/io/log.ts";
+import { openRelayPorts } from "../src/io/relay-ports.ts";
+import { version } from "../src/io/version.ts";
+import { main } from "./exit.ts";
+import {
+  contextPath,
+  duration,
+  listenAddress,
+  logLevel,
+  option,
+  program,
+  proxyRange,
+  relayUrl,
+  several,
+} from "./flags.ts";
+
+const command = program("converge", version, "The relay: joins agents and ssh clients by their id.")
+  .addOption(
+    option("--listen <[host:]port>", "where to listen")
+      .argParser(listenAddress("0.0.0.0"))
+      .default({ host: "0.0.0.0", port: 8000 }, "0.0.0.0:8000"),
+  )
+  .addOption(option("--tls-cert <file>", "certificate chain (PEM); reloaded when it changes"))
+  .addOption(option("--tls-key <file>", "its private key (PEM)"))
+  .addOption(
+    option("--context-path <path>", "serve everything below this path")
+      .argParser(contextPath)
+      .default("", "/"),
+  )
+  .addOption(option("--public-url <url>", "the relay's URL as users see it").argParser(relayUrl))
+  .addOption(
+    option("--trust-proxy <cidr...>", "whose X-Forwarded-* headers are believed")
+      .argParser(several(proxyRange))
+      .default([], "nobody's"),
+  )
+  .addOption(
+    option("--drain-timeout <duration>", "on SIGTERM, how long running sessions may go on")
+      .argParser(duration)
+      .default(30_000, "30s"),
+  )
+  .addOption(option("--check-config", "validate the configuration and exit"))
+  .addOption(option("--log-level <level>", "pino level").argParser(logLevel).default("info"));
+
+await main(async (signal) => {
+  command.parse();
+  const flags = command.opts();
+  if (Boolean(flags["tlsCert"]) !== Boolean(flags["tlsKey"]))
+    throw new ConvergeError("CONVERGE_USAGE", "Give --tls-cert and --tls-key together.");
+  const tls = flags["tlsCert"] ? { certFile: flags["tlsCert"], keyFile: flags["tlsKey"] } : null;
+  const log = openLog("converge", flags["logLevel"]);
+  if (flags["checkConfig"]) return 0;
+  const ports = openRelayPorts(
+    {
+      publicUrl: flags["publicUrl"] ?? null,
+      contextPath: flags["contextPath"],
+      trustProxy: flags["trustProxy"],
+      hasTls: tls !== null,
+    },
+    systemClock,
+    log,
+  );
+  const relay = startRelay(ports, systemClock);
+  const server = await ports.listen({ ...flags["listen"], tls }, () =>
+    roster(relay.getSnapshot(), systemClock.wall(), ports.countsOf),
+  );
+  log.info({ host: server.host, port: server.port, version }, "relay listening");
+  await new Promise<void>((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  log.info({ seconds: flags["drainTimeout"] / 1_000 }, "relay draining");
+  ports.drain();
+  await drained(relay, systemClock, flags["drainTimeout"]);
+  relay.stop();
+  await server.close();
+  log.info({}, "relay ended");
+  return 0;
+});

@@ -1,0 +1,60 @@
+/**
+ * Exit: one table of exit statuses, and the last words on stderr.
+ * ssh shows 255 for every failed proxy command, so the sentence matters more than the number.
+ */
+import { CommanderError } from "commander";
+import { ConvergeError, type ErrorCode, reasonOf } from "../src/actors/errors.ts";
+
+const statuses: Record<ErrorCode, number> = {
+  CONVERGE_INTERNAL: 1,
+  CONVERGE_USAGE: 2,
+  CONVERGE_NO_SHELL: 2,
+  CONVERGE_NO_KEYS: 2,
+  CONVERGE_HOST_KEY: 2,
+  CONVERGE_LISTEN: 2,
+  CONVERGE_UNREACHABLE: 3,
+  CONVERGE_LOST: 3,
+  CONVERGE_PROXY: 3,
+  CONVERGE_TLS: 4,
+  CONVERGE_VERSION: 5,
+  CONVERGE_REFUSED: 6,
+  CONVERGE_NO_AGENT: 7,
+  CONVERGE_FINGERPRINT: 8,
+  CONVERGE_AGENT_SILENT: 9,
+};
+
+const signalStatuses = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+/** Runs a program to its exit status. Every error becomes one sentence, on stderr. */
+export async function main(run: (signal: AbortSignal) => Promise<number>): Promise<void> {
+  const stop = new AbortController();
+  let bySignal = 0;
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(name, () => {
+      if (bySignal > 0) process.exit(signalStatuses[name]); // the second one ends now
+      bySignal = signalStatuses[name];
+      stop.abort(name);
+    });
+  let status: number;
+  try {
+    status = await run(stop.signal);
+  } catch (error) {
+    status = lastWords(error);
+  }
+  process.exitCode = bySignal > 0 && status === 0 ? bySignal : status;
+}
+
+function lastWords(error: unknown): number {
+  // Commander has printed its own sentence, or the help that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof ConvergeError) {
+    process.stderr.write(`converge: ${error.message}\n`);
+    return statuses[error.code];
+  }
+  process.stderr.write(
+    `converge: ${new ConvergeError("CONVERGE_INTERNAL", reasonOf(error)).message}\n`,
+  );
+  if (process.env["CONVERGE_LOG_LEVEL"] === "debug" && error instanceof Error)
+    process.stderr.write(`${error.stack}\n`);
+  return 1;
+}

@@ -1,0 +1,119 @@
+#!/usr/bin/env node
+/**
+ * wsproxy: ssh's proxy command. Standard output is bytes for ssh; people are spoken to on stderr.
+ */
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { CommanderError } from "commander";
+import { ConvergeError, reasonOf } from "../src/actors/errors.ts";
+import { systemClock } from "../src/io/clock.ts";
+import { readTrust } from "../src/io/dial.ts";
+import { isFingerprint } from "../src/io/host-key-pin.ts";
+import { connect, type ProxyCommandConfig } from "../src/io/proxy-command.ts";
+import { openStdio } from "../src/io/stdio.ts";
+import { version } from "../src/io/version.ts";
+import { main } from "./exit.ts";
+import {
+  duration,
+  type Listen,
+  listenAddress,
+  logLevel,
+  option,
+  program,
+  relayUrl,
+} from "./flags.ts";
+
+const command = program("wsproxy", version, "ssh's ProxyCommand for Converge.")
+  .argument("[client-url]", "https://host[/context]/client/ID (or CONVERGE_CLIENT_URL)")
+  .addOption(
+    option("--wait <duration>", "wait so long for an agent that is not there yet")
+      .argParser(duration)
+      .default(0, "not at all"),
+  )
+  .addOption(option("--raw", "connect stdio with any websocket server; no Converge handshake"))
+  .addOption(
+    option(
+      "--listen <[host:]port>",
+      "instead of stdio: each TCP connection is a websocket",
+    ).argParser(listenAddress("127.0.0.1")),
+  )
+  .addOption(option("--fingerprint <SHA256:…>", "refuse any other ssh host key"))
+  .addOption(option("--ca <file>", "trust this authority (PEM) for wss"))
+  .addOption(option("--insecure", "accept any TLS certificate"))
+  .addOption(option("--quiet", "say nothing but errors"))
+  .addOption(option("--log-level <level>", "debug says more").argParser(logLevel).default("info"))
+  .addHelpText(
+    "after",
+    `
+Example:
+  ssh -oProxyCommand="wsproxy https://relay.example.com/client/my-job" me@my-job
+
+Exit status (ssh itself shows 255): 0 done, 2 usage, 3 relay unreachable, 4 TLS, 5 version,
+6 refused, 7 no such agent, 8 host key mismatch, 9 agent silent.`,
+  );
+
+await main(async (signal) => {
+  command.parse();
+  const flags = command.opts();
+  const text = command.args[0] ?? process.env["CONVERGE_CLIENT_URL"];
+  if (!text) {
+    process.stderr.write(command.helpInformation());
+    throw new CommanderError(2, "converge.help", "no client URL");
+  }
+  const config: ProxyCommandConfig = {
+    url: parsed(text),
+    raw: flags["raw"] ?? false,
+    waitMs: flags["wait"],
+    fingerprint: flags["fingerprint"] ?? null,
+    trust: readTrust(flags["ca"], flags["insecure"] ?? false),
+  };
+  if (config.fingerprint && !isFingerprint(config.fingerprint))
+    throw new ConvergeError(
+      "CONVERGE_USAGE",
+      "--fingerprint is SHA256: and 43 characters, as the agent prints it.",
+    );
+  const say = (sentence: string): void => {
+    if (!flags["quiet"]) process.stderr.write(`[converge] ${sentence}\n`);
+  };
+  if (flags["listen"]) return await listen(flags["listen"], config, say, signal);
+  const stdio = openStdio();
+  await connect(config, stdio, say, systemClock, signal).finally(() => {
+    stdio.input.destroy();
+    stdio.output.end();
+  });
+  return 0;
+});
+
+function parsed(text: string): URL {
+  try {
+    return relayUrl(text);
+  } catch (error) {
+    throw new ConvergeError("CONVERGE_USAGE", `${text}: ${reasonOf(error)}`, error);
+  }
+}
+
+/** Serves a local port until the signal; a connection that fails is reported, the others go on. */
+async function listen(
+  { host, port }: Listen,
+  config: ProxyCommandConfig,
+  say: (sentence: string) => void,
+  signal: AbortSignal,
+): Promise<number> {
+  const server = createServer((socket) => {
+    socket.setNoDelay(true);
+    connect(config, { input: socket, output: socket }, say, systemClock, signal)
+      .catch((error: unknown) => process.stderr.write(`[converge] ${reasonOf(error)}\n`))
+      .finally(() => socket.end());
+  });
+  try {
+    server.listen(port, host);
+    await once(server, "listening");
+  } catch (error) {
+    throw new ConvergeError("CONVERGE_LISTEN", `${host}:${port}`, error);
+  }
+  const address = server.address();
+  say(`Listening on ${host}:${typeof address === "object" ? address?.port : port}.`);
+  await once(signal, "abort");
+  server.close();
+  return 0;
+}

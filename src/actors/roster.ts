@@ -1,0 +1,96 @@
+/**
+ * Roster: the relay's snapshot as rows for people, one an agent with its clients.
+ * Everything in it is public; nothing of any session's content ever comes near it.
+ */
+import type { SnapshotFrom } from "xstate";
+import type { relayMachine } from "../machines/relay.ts";
+import type {
+  AgentFacts,
+  AgentStatus,
+  ChannelKind,
+  ClientReport,
+  LinkId,
+  RendezvousId,
+} from "../machines/vocabulary.ts";
+
+export interface ClientRow {
+  readonly address: string;
+  readonly since: string;
+  readonly state: "waiting" | "summoning" | "connected";
+  readonly kinds: readonly ChannelKind[];
+  readonly login: ClientReport["login"];
+  readonly clientBytes: number;
+  readonly agentBytes: number;
+}
+
+export interface AgentRow {
+  readonly id: RendezvousId;
+  readonly agent: AgentFacts | null;
+  readonly since: string | null;
+  readonly state: AgentStatus["state"] | "relay lost" | "awaited";
+  readonly held: boolean;
+  /** Until expiry; null while the agent has not said. */
+  readonly leftMs: number | null;
+  readonly clients: readonly ClientRow[];
+}
+
+/** Bytes so far of the pairing whose client has that link. */
+export type BytesOf = (client: LinkId) => { clientBytes: number; agentBytes: number };
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+/** All rows at `wallMs`, in order of id; ids that only have parked clients are there as "awaited". */
+export function roster(
+  { context }: SnapshotFrom<typeof relayMachine>,
+  wallMs: number,
+  bytesOf: BytesOf,
+): AgentRow[] {
+  const clients = new Map<RendezvousId, ClientRow[]>();
+  for (const [ticket, { id, ref }] of context.pairings) {
+    const snapshot = ref.getSnapshot();
+    if (snapshot.status !== "active") continue;
+    const { client, facts, sinceMs } = snapshot.context;
+    const report = context.agents.get(id)?.status?.clients.find((c) => c.ticket === ticket);
+    const state = { knocking: "waiting", parked: "waiting", summoning: "summoning" } as const;
+    const rows = clients.get(id) ?? [];
+    rows.push({
+      address: facts.address,
+      since: iso(sinceMs),
+      state: state[snapshot.value as keyof typeof state] ?? "connected",
+      kinds: report?.kinds ?? [],
+      login: report?.login ?? null,
+      ...bytesOf(client),
+    });
+    clients.set(id, rows);
+  }
+  const rows: AgentRow[] = [...context.agents].flatMap(([id, agent]) => {
+    const own = clients.get(id) ?? [];
+    clients.delete(id);
+    const leftMs = agent.status
+      ? Math.max(0, agent.status.leftMs - (wallMs - agent.statusAtMs))
+      : null;
+    const isOver = !leftMs || agent.status?.state === "ending";
+    if (agent.control === null && own.length === 0 && isOver) return [];
+    return {
+      id,
+      agent: agent.facts,
+      since: iso(agent.sinceMs),
+      state: agent.control === null ? "relay lost" : (agent.status?.state ?? "waiting"),
+      held: agent.status?.held ?? false,
+      leftMs,
+      clients: own,
+    };
+  });
+  const awaited = [...clients].map(
+    ([id, own]): AgentRow => ({
+      id,
+      agent: null,
+      since: null,
+      state: "awaited",
+      held: false,
+      leftMs: null,
+      clients: own,
+    }),
+  );
+  return [...rows, ...awaited].sort((a, b) => (a.id < b.id ? -1 : 1));
+}

@@ -1,0 +1,123 @@
+/**
+ * Dial: opens a websocket to a relay, through a proxy if the environment names one.
+ * It knows which failures are whose, and nothing of what is said afterwards.
+ */
+import { readFileSync } from "node:fs";
+import type { Agent as HttpAgent, IncomingMessage } from "node:http";
+import { getProxyForUrl } from "proxy-from-env";
+import { WebSocket } from "ws";
+import { ConvergeError, reasonOf } from "../actors/errors.ts";
+import { plainText } from "./text.ts";
+
+/** TCP, TLS, a proxy and the upgrade together may take so long. */
+const handshakeMs = 20_000;
+
+export interface Trust {
+  /** PEM text of the authority to believe instead of the system's; null for the system's. */
+  readonly ca: string | null;
+  readonly insecure: boolean;
+}
+
+export interface DialConfig {
+  readonly url: URL;
+  /** Null offers none, for strangers' servers. */
+  readonly subprotocol: string | null;
+  readonly trust: Trust;
+  readonly maxPayload: number;
+}
+
+/** Reads `--ca`; `CONVERGE_USAGE` when it is not a readable file with a certificate. */
+export function readTrust(caFile: string | undefined, insecure: boolean): Trust {
+  if (caFile === undefined) return { ca: null, insecure };
+  try {
+    const ca = readFileSync(caFile, "utf8");
+    if (!ca.includes("-----BEGIN CERTIFICATE-----")) throw new Error("it holds no PEM certificate");
+    return { ca, insecure };
+  } catch (error) {
+    throw new ConvergeError("CONVERGE_USAGE", `--ca ${caFile}: ${reasonOf(error)}.`, error);
+  }
+}
+
+/** A relay's or client's URL as a websocket one: `https` is `wss`, and no slash at the end. */
+export function socketUrl(base: URL, path = ""): URL {
+  const url = new URL(base);
+  url.protocol = base.protocol.replace("http", "ws");
+  url.pathname = `${base.pathname.replace(/\/+$/, "")}${path}`;
+  return url;
+}
+
+/**
+ * Resolves with an open, **paused** websocket: whoever gets it adds listeners and resumes it, so
+ * that not even a first message in the same packet is lost. Rejects with a `ConvergeError`:
+ * `UNREACHABLE` (worth another try), `PROXY`, `TLS`, `REFUSED`.
+ */
+export async function dial(config: DialConfig, signal: AbortSignal): Promise<WebSocket> {
+  const { url, trust } = config;
+  const socket = new WebSocket(url, config.subprotocol ?? [], {
+    perMessageDeflate: false,
+    handshakeTimeout: handshakeMs,
+    maxPayload: config.maxPayload,
+    rejectUnauthorized: !trust.insecure,
+    ...(trust.ca !== null && { ca: trust.ca }),
+    ...(await proxyFor(url, trust)),
+  });
+  const abort = (): void => socket.terminate();
+  signal.addEventListener("abort", abort, { once: true });
+  return await new Promise<WebSocket>((resolve, reject) => {
+    socket.once("upgrade", (response) => response.socket.setNoDelay(true));
+    socket.once("open", () => {
+      socket.pause();
+      signal.removeEventListener("abort", abort);
+      socket.on("error", () => {}); // `close` follows and says all there is to act on
+      resolve(socket);
+    });
+    socket.once("unexpected-response", (_request, response) => {
+      refusal(url, response).then(reject, reject);
+    });
+    socket.once("error", (error) => reject(failure(url, error)));
+  }).finally(() => signal.removeEventListener("abort", abort));
+}
+
+/** The agent option for a proxy, when the environment wants one for this URL. */
+async function proxyFor(url: URL, trust: Trust): Promise<{ agent?: HttpAgent }> {
+  const proxy = getProxyForUrl(url.href.replace(/^ws/, "http"));
+  if (proxy === "") return {};
+  if (!/^https?:\/\//.test(proxy))
+    throw new ConvergeError("CONVERGE_PROXY", "only http:// and https:// proxies can be used");
+  // Loaded here since most have no proxy, and every ssh waits for wsproxy to start.
+  const { HttpsProxyAgent } = await import("https-proxy-agent");
+  return {
+    agent: new HttpsProxyAgent(proxy, {
+      rejectUnauthorized: !trust.insecure,
+      ...(trust.ca !== null && { ca: trust.ca }),
+    }) as unknown as HttpAgent,
+  };
+}
+
+const tlsCodes =
+  /^(?:ERR_TLS|ERR_SSL|CERT_|EPROTO|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|ERROR_IN_CERT|INVALID_PURPOSE)/;
+
+function failure(url: URL, error: Error & { code?: string }): ConvergeError {
+  if (tlsCodes.test(error.code ?? ""))
+    return new ConvergeError("CONVERGE_TLS", plainText(error.message), error);
+  const why = error.message || error.code || "no connection";
+  return new ConvergeError("CONVERGE_UNREACHABLE", `${url.host} (${plainText(why)})`, error);
+}
+
+/** An HTTP answer instead of a websocket: the relay's own sentence where it gave one. */
+async function refusal(url: URL, response: IncomingMessage): Promise<ConvergeError> {
+  const status = response.statusCode ?? 0;
+  let body = "";
+  response.setEncoding("utf8");
+  response.on("error", () => {});
+  for await (const chunk of response) {
+    body += chunk;
+    if (body.length > 1_000) break;
+  }
+  const isPlain = String(response.headers["content-type"] ?? "").startsWith("text/plain");
+  const sentence = isPlain ? plainText(body) : `it answered with HTTP status ${status}.`;
+  if (status === 407) return new ConvergeError("CONVERGE_PROXY", "it wants a user and a password");
+  if (status >= 500 || status === 429)
+    return new ConvergeError("CONVERGE_UNREACHABLE", `${url.host} (${sentence})`);
+  return new ConvergeError("CONVERGE_REFUSED", sentence);
+}

@@ -1,0 +1,130 @@
+/**
+ * Http server: the relay's one port. Pages and JSON are fastify's; upgrades go to the doorway.
+ * It knows no session: what it shows is handed in as functions.
+ */
+import { readFileSync, unwatchFile, watchFile } from "node:fs";
+import { createServer, type IncomingMessage } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { createSecureContext } from "node:tls";
+import Fastify from "fastify";
+import { ConvergeError, reasonOf } from "../actors/errors.ts";
+import type { Log } from "../actors/ports.ts";
+
+export interface HttpServerConfig {
+  readonly host: string;
+  readonly port: number;
+  /** `""` or `/x`. */
+  readonly contextPath: string;
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
+}
+
+export interface HttpServerViews {
+  isDraining(): boolean;
+  sessions(): unknown;
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
+export interface HttpServer {
+  readonly host: string;
+  /** The port in use, also when 0 was asked for. */
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** How often certificate files are looked at; watching by event misses renames over a mount. */
+const certificateMs = 1_000;
+const headersMaxBytes = 16 * 1024;
+
+/** Reads a key pair; an unusable one is `CONVERGE_USAGE` with the file named. */
+function readTls({ certFile, keyFile }: { certFile: string; keyFile: string }) {
+  const read = (file: string): Buffer => {
+    try {
+      return readFileSync(file);
+    } catch (error) {
+      throw new ConvergeError("CONVERGE_USAGE", `Cannot read ${file}: ${reasonOf(error)}.`, error);
+    }
+  };
+  const pair = { cert: read(certFile), key: read(keyFile) };
+  try {
+    createSecureContext(pair);
+  } catch (error) {
+    const why = `The certificate ${certFile} and the key ${keyFile} cannot be used: ${reasonOf(error)}.`;
+    throw new ConvergeError("CONVERGE_USAGE", why, error);
+  }
+  return pair;
+}
+
+/** Listens; `CONVERGE_LISTEN` when the address cannot be had, `CONVERGE_USAGE` for bad TLS files. */
+export async function listen(
+  config: HttpServerConfig,
+  views: HttpServerViews,
+  log: Log,
+): Promise<HttpServer> {
+  const limits = { maxHeaderSize: headersMaxBytes, requestTimeout: 15_000, headersTimeout: 10_000 };
+  const app = Fastify({
+    logger: false,
+    bodyLimit: 1024,
+    forceCloseConnections: true,
+    serverFactory: (handler) =>
+      config.tls
+        ? createTlsServer({ ...limits, ...readTls(config.tls) }, handler)
+        : createServer(limits, handler),
+  });
+  app.get(`${config.contextPath}/healthz`, (_request, reply) => {
+    const isDraining = views.isDraining();
+    return reply
+      .code(isDraining ? 503 : 200)
+      .header("cache-control", "no-store")
+      .send({ status: isDraining ? "draining" : "ok" });
+  });
+  app.get(`${config.contextPath}/api/sessions`, (_request, reply) =>
+    reply.header("cache-control", "no-store").send({ agents: views.sessions() }),
+  );
+  app.setNotFoundHandler((_request, reply) =>
+    reply.code(404).send({ error: "There is nothing at this path." }),
+  );
+  app.addHook("onSend", (_request, reply, _payload, done) => {
+    reply.header("x-content-type-options", "nosniff");
+    done();
+  });
+  app.server.on("upgrade", views.upgrade);
+
+  try {
+    await app.listen({ host: config.host, port: config.port });
+  } catch (error) {
+    throw new ConvergeError("CONVERGE_LISTEN", `${config.host}:${config.port}`, error);
+  }
+  const stopWatching = config.tls ? reloadOnChange(app.server as TlsServer, config.tls, log) : null;
+  const { address, port } = app.server.address() as AddressInfo;
+  return {
+    host: address,
+    port,
+    close: async () => {
+      stopWatching?.();
+      await app.close();
+    },
+  };
+}
+
+/** New connections get the new certificate; a pair that does not work is reported and left out. */
+function reloadOnChange(
+  server: TlsServer,
+  tls: { certFile: string; keyFile: string },
+  log: Log,
+): () => void {
+  const reload = (): void => {
+    try {
+      server.setSecureContext(readTls(tls));
+      log.info({ certificate: tls.certFile }, "certificate reloaded");
+    } catch (error) {
+      log.warn({ certificate: tls.certFile, reason: reasonOf(error) }, "certificate not reloaded");
+    }
+  };
+  const files = [tls.certFile, tls.keyFile];
+  for (const file of files) watchFile(file, { interval: certificateMs, persistent: false }, reload);
+  return () => {
+    for (const file of files) unwatchFile(file, reload);
+  };
+}

@@ -1,0 +1,88 @@
+/**
+ * Links: the relay's websockets under their names. It says, closes and splices; who is to be
+ * told what, and when, is decided elsewhere.
+ */
+import type { WebSocket } from "ws";
+import type { Clock } from "../actors/clock.ts";
+import type { LinkId, SpliceReport } from "../machines/vocabulary.ts";
+import { pingRegularly, shut } from "./socket.ts";
+import { type Counts, splice } from "./splice.ts";
+import { type CloseCode, closeCodes, nextLink, type ToAgent, type ToClient } from "./wire.ts";
+
+/** A client may send so much before it is spliced (an ssh banner and a key exchange are 3 KiB). */
+const earlyBytes = 64 * 1024;
+
+interface Held {
+  readonly socket: WebSocket;
+  readonly early: Buffer[];
+  readonly counts: Counts;
+  /** Does it understand JSON text frames? */
+  readonly talks: boolean;
+}
+
+export interface Links {
+  /** Takes in a control link, whose messages the caller reads. */
+  addControl(socket: WebSocket): LinkId;
+  /**
+   * Takes in a data link. Until it is spliced its binary frames are kept, in order and up to 64
+   * KiB, then it is paused: it is read and not left paused from the start, for only a reader sees
+   * pongs and a client that gives up while it waits.
+   */
+  addData(socket: WebSocket, talks: boolean): LinkId;
+  /** Sends a message, if the link is still there and talks. */
+  say(link: LinkId, message: ToAgent | ToClient): void;
+  shut(link: LinkId, code: CloseCode, reason: string): void;
+  onClose(link: LinkId, listener: () => void): void;
+  splice(client: LinkId, agent: LinkId): Promise<SpliceReport>;
+  /** Bytes so far; zeros for a link that is gone. */
+  countsOf(client: LinkId): Readonly<Counts>;
+  all(): LinkId[];
+}
+
+export function openLinks(clock: Clock): Links {
+  const links = new Map<LinkId, Held>();
+
+  const add = (kind: string, socket: WebSocket, talks: boolean): [LinkId, Held] => {
+    const link = nextLink(kind);
+    const held = { socket, early: [], counts: { clientBytes: 0, agentBytes: 0 }, talks };
+    links.set(link, held);
+    socket.on("close", () => links.delete(link));
+    socket.on("error", () => {}); // `close` follows and says all there is to act on
+    pingRegularly(socket, clock);
+    return [link, held];
+  };
+
+  return {
+    addControl: (socket) => add("control", socket, true)[0],
+    addData: (socket, talks) => {
+      const [link, held] = add("data", socket, talks);
+      let taken = 0;
+      socket.on("message", (data: Buffer, isBinary) => {
+        if (!isBinary) return shut(socket, clock, closeCodes.binaryOnly, "binary frames only");
+        taken += data.length;
+        held.early.push(data);
+        if (taken > earlyBytes) socket.pause();
+      });
+      return link;
+    },
+    say: (link, message) => {
+      const held = links.get(link);
+      if (held?.talks) held.socket.send(JSON.stringify(message), () => {});
+    },
+    shut: (link, code, reason) => {
+      const held = links.get(link);
+      if (held) shut(held.socket, clock, code, reason);
+    },
+    onClose: (link, listener) => links.get(link)?.socket.once("close", listener),
+    splice: (client, agent) => {
+      const a = links.get(client);
+      const b = links.get(agent);
+      if (!a || !b) return Promise.reject(new Error("a link closed before it was joined"));
+      if (a.talks) a.socket.send(JSON.stringify({ type: "spliced" }), () => {});
+      for (const { socket } of [a, b]) socket.removeAllListeners("message");
+      return splice(a, b, a.counts, clock);
+    },
+    countsOf: (client) => links.get(client)?.counts ?? { clientBytes: 0, agentBytes: 0 },
+    all: () => [...links.keys()],
+  };
+}

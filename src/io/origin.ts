@@ -1,0 +1,76 @@
+/**
+ * Origin: where a request came from and where the relay is, as the outside sees both.
+ * `Forwarded`-like headers are believed only from the addresses that the administrator listed.
+ */
+import type { IncomingMessage } from "node:http";
+import proxyAddr from "proxy-addr";
+import { plainText } from "./text.ts";
+
+export interface Origin {
+  /** The peer's IP address, without the `::ffff:` of mapped ones. */
+  addressOf(request: IncomingMessage): string;
+  /** The relay's own URL up to and including the context path, without a slash at the end. */
+  baseOf(request: IncomingMessage): string;
+  /** Every `host[:port]` under which a peer may rightly know this relay. */
+  hostsOf(request: IncomingMessage): string[];
+}
+
+export interface OriginConfig {
+  readonly publicUrl: URL | null;
+  /** `""` or `/x`. */
+  readonly contextPath: string;
+  /** Addresses and CIDR ranges, checked before. */
+  readonly trustProxy: readonly string[];
+  readonly hasTls: boolean;
+}
+
+/** `host[:port]` in the one form that URLs have: lower case, no default port. Empty when malformed. */
+function canonicalHost(host: string, isSecure: boolean): string {
+  try {
+    return new URL(`${isSecure ? "https" : "http"}://${host}`).host;
+  } catch {
+    return "";
+  }
+}
+
+export function originOf(config: OriginConfig): Origin {
+  const trust = proxyAddr.compile([...config.trustProxy]);
+  const forwarded = (request: IncomingMessage, name: string): string | null => {
+    const value = request.headers[`x-forwarded-${name}`];
+    const peer = request.socket.remoteAddress ?? "";
+    if (typeof value !== "string" || !isTrusted(peer)) return null;
+    return plainText(value.split(",")[0]?.trim() ?? "", 300);
+  };
+  const isTrusted = (address: string): boolean => {
+    try {
+      return trust(address, 0);
+    } catch {
+      return false;
+    }
+  };
+  const isSecure = (request: IncomingMessage): boolean =>
+    (forwarded(request, "proto") ?? (config.hasTls ? "https" : "http")) === "https";
+  const seenHost = (request: IncomingMessage): string =>
+    canonicalHost(
+      forwarded(request, "host") ?? plainText(request.headers.host ?? "", 300),
+      isSecure(request),
+    );
+  return {
+    addressOf: (request) => {
+      try {
+        return plainText(proxyAddr(request, trust).replace(/^::ffff:(?=\d+\.)/, ""), 60);
+      } catch {
+        return plainText(request.socket.remoteAddress ?? "unknown", 60);
+      }
+    },
+    baseOf: (request) =>
+      config.publicUrl
+        ? config.publicUrl.href.replace(/\/+$/, "")
+        : `${isSecure(request) ? "https" : "http"}://${seenHost(request)}${config.contextPath}`,
+    hostsOf: (request) => [
+      seenHost(request),
+      canonicalHost(plainText(request.headers.host ?? "", 300), config.hasTls),
+      ...(config.publicUrl ? [config.publicUrl.host] : []),
+    ],
+  };
+}

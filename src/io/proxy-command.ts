@@ -1,0 +1,257 @@
+/**
+ * Proxy command: joins a byte stream (ssh's stdin and stdout, or one TCP connection) with a
+ * websocket to a relay, and tells the person what is going on. It cannot read the bytes; with a
+ * fingerprint it looks at the key exchange, which is in the clear.
+ */
+import type { WebSocket } from "ws";
+import type { Clock } from "../actors/clock.ts";
+import { ConvergeError } from "../actors/errors.ts";
+import { dial, socketUrl, type Trust } from "./dial.ts";
+import { type HostKeyPin, pinHostKey } from "./host-key-pin.ts";
+import { expectPings, shut } from "./socket.ts";
+import type { Stdio } from "./stdio.ts";
+import { plainText } from "./text.ts";
+import { closeCodes, dataMaxBytes, readToClient, subprotocols, type ToClient } from "./wire.ts";
+
+/** Stop reading one side when so much waits for the other. */
+const highBytes = 1024 * 1024;
+/** What ssh may send before there is anybody to hear it. */
+const earlyMaxBytes = 64 * 1024;
+/** Between two tries while waiting. */
+const retryMs = 2_000;
+
+export interface ProxyCommandConfig {
+  readonly url: URL;
+  /** A plain connector to any websocket server: no handshake of ours. */
+  readonly raw: boolean;
+  /** How long to wait for an agent that is not there yet. */
+  readonly waitMs: number;
+  /** Refuse any other host key. */
+  readonly fingerprint: string | null;
+  readonly trust: Trust;
+}
+
+type Say = (sentence: string) => void;
+
+/**
+ * Runs one connection until either side ends it. Resolves when the far side ended it in order or
+ * the near side did; rejects with a `ConvergeError` that says why it could not go on.
+ */
+export async function connect(
+  config: ProxyCommandConfig,
+  stdio: Stdio,
+  say: Say,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  const gone = new AbortController();
+  const stop = AbortSignal.any([signal, gone.signal]);
+  const early = holdEarly(stdio, gone);
+  const until = clock.now() + config.waitMs;
+  for (;;) {
+    const leftMs = Math.max(0, until - clock.now());
+    try {
+      const socket = await dial(
+        {
+          url: target(config, leftMs),
+          subprotocol: config.raw ? null : subprotocols.client,
+          trust: config.trust,
+          maxPayload: dataMaxBytes,
+        },
+        stop,
+      );
+      return await converse(socket, config, stdio, early, say, clock, stop);
+    } catch (error) {
+      if (stop.aborted) return;
+      const mayRetry = error instanceof ConvergeError && error.code === "CONVERGE_UNREACHABLE";
+      if (!mayRetry || clock.now() + retryMs > until) throw error;
+      say(`${error.message} Trying again.`);
+      await pause(clock, retryMs, stop);
+    }
+  }
+}
+
+function target({ url, raw }: ProxyCommandConfig, leftMs: number): URL {
+  const socket = socketUrl(url);
+  if (!raw && leftMs > 0) socket.searchParams.set("wait", String(Math.ceil(leftMs)));
+  return socket;
+}
+
+function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = clock.setTimeout(resolve, ms);
+    const wake = (): void => {
+      clock.clearTimeout(timer);
+      resolve();
+    };
+    signal.addEventListener("abort", wake, { once: true });
+  });
+}
+
+/** What the near side sent so far, kept until it can be sent on. */
+interface Early {
+  readonly chunks: Buffer[];
+  /** From now on bytes go to `next`. */
+  release(next: (data: Buffer) => void): void;
+}
+
+/** Reads the near side from the start, for only a reader notices that it has gone. */
+function holdEarly({ input, output }: Stdio, gone: AbortController): Early {
+  const chunks: Buffer[] = [];
+  let held = 0;
+  const hold = (data: Buffer): void => {
+    held += data.length;
+    chunks.push(data);
+    if (held > earlyMaxBytes) input.pause();
+  };
+  input.on("data", hold);
+  for (const event of ["end", "close", "error"]) input.once(event, () => gone.abort());
+  output.on("error", () => gone.abort());
+  return {
+    chunks,
+    release: (next) => {
+      input.off("data", hold);
+      input.on("data", next);
+      input.resume();
+    },
+  };
+}
+
+/** From the open websocket to its close. */
+function converse(
+  socket: WebSocket,
+  config: ProxyCommandConfig,
+  { input, output }: Stdio,
+  early: Early,
+  say: Say,
+  clock: Clock,
+  stop: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const pin: HostKeyPin | null = config.fingerprint ? pinHostKey(config.fingerprint) : null;
+    let isSpliced = false;
+    let failed: ConvergeError | null = null;
+    const end = (): void => shut(socket, clock, closeCodes.done);
+    const fail = (error: ConvergeError): void => {
+      failed ??= error;
+      end();
+    };
+
+    const start = (): void => {
+      isSpliced = true;
+      const sent = (): void => {
+        if (input.isPaused() && socket.bufferedAmount < highBytes / 2) input.resume();
+      };
+      const send = (data: Buffer): void => {
+        socket.send(data, sent);
+        if (socket.bufferedAmount > highBytes) input.pause();
+      };
+      for (const data of early.chunks) send(data);
+      early.release(send);
+    };
+
+    const deliver = (data: Buffer): void => {
+      if (!output.write(data)) socket.pause();
+    };
+    const receive = (data: Buffer): void => {
+      if (pin?.verdict === "matched" || !pin) return deliver(data);
+      for (const part of pin.pass(data)) deliver(part);
+      if (typeof pin.verdict === "object")
+        fail(
+          new ConvergeError(
+            "CONVERGE_FINGERPRINT",
+            `${config.fingerprint}. ${pin.verdict.refused}`,
+          ),
+        );
+    };
+    const hear = (text: string): void => {
+      const read = readToClient(text);
+      if ("malformed" in read)
+        return fail(
+          new ConvergeError("CONVERGE_REFUSED", `it said something odd: ${read.malformed}`),
+        );
+      if (read.message?.type === "spliced") start();
+      else if (read.message) say(heard(read.message));
+    };
+
+    output.on("drain", () => socket.resume());
+    socket.on("message", (data: Buffer, isBinary) => {
+      if (isBinary) receive(data);
+      else if (config.raw || isSpliced) receive(data);
+      else hear(data.toString());
+    });
+    socket.on("close", (code, reason) => {
+      stop.removeEventListener("abort", end);
+      if (failed) reject(failed);
+      else if (stop.aborted) resolve();
+      else {
+        const error = explain(code, plainText(reason.toString()), config, isSpliced);
+        if (error) reject(error);
+        else resolve();
+      }
+    });
+    stop.addEventListener("abort", end, { once: true });
+    if (stop.aborted) end();
+    expectPings(socket, clock);
+    if (config.raw) start();
+    socket.resume();
+  });
+}
+
+function heard(message: Exclude<ToClient, { type: "spliced" }>): string {
+  if (message.type === "waiting")
+    return `No agent has registered under this id yet; waiting for it, up to ${spoken(message.forMs)}.`;
+  const { host, user, os, shell } = message.agent;
+  const left =
+    message.leftMs === null ? "" : `, ends in ${spoken(message.leftMs)} without activity`;
+  return `Found the agent: ${user}@${host}, ${os}, shell ${shell}${left}.`;
+}
+
+/** `2h 5m`, `10m`, `45s`: the two largest units that are not zero. */
+export function spoken(ms: number): string {
+  const seconds = Math.round(ms / 1_000);
+  const parts = [
+    [Math.floor(seconds / 86_400), "d"],
+    [Math.floor(seconds / 3_600) % 24, "h"],
+    [Math.floor(seconds / 60) % 60, "m"],
+    [seconds % 60, "s"],
+  ] as const;
+  const first = parts.findIndex(([n]) => n > 0);
+  if (first < 0) return "0s";
+  return parts
+    .slice(first, first + 2)
+    .filter(([n]) => n > 0)
+    .map(([n, unit]) => `${n}${unit}`)
+    .join(" ");
+}
+
+/** Why a websocket closed, as an error to die of; null when it ended as it should. */
+function explain(
+  code: number,
+  reason: string,
+  config: ProxyCommandConfig,
+  isSpliced: boolean,
+): ConvergeError | null {
+  const id = plainText(decodeURIComponent(config.url.pathname.split("/").at(-1) ?? ""));
+  switch (code) {
+    case closeCodes.done:
+      return null;
+    case closeCodes.noSuchRendezvous:
+      return new ConvergeError("CONVERGE_NO_AGENT", id);
+    case closeCodes.agentSilent:
+      return new ConvergeError("CONVERGE_AGENT_SILENT", id);
+    case closeCodes.version:
+      return new ConvergeError("CONVERGE_VERSION", reason);
+    case closeCodes.refused:
+    case closeCodes.malformed:
+    case closeCodes.binaryOnly:
+    case closeCodes.tooBig:
+      return new ConvergeError("CONVERGE_REFUSED", reason || `close code ${code}`);
+    default:
+      if (isSpliced) return new ConvergeError("CONVERGE_LOST", reason || "no more was heard");
+      return new ConvergeError(
+        "CONVERGE_UNREACHABLE",
+        `${config.url.host} (${reason || "it closed the connection"})`,
+      );
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Relay ports: the doors, links and server of one relay, put together as the actor's ports.
+ * Nothing is decided here.
+ */
+import type { Clock } from "../actors/clock.ts";
+import type { Log, RelayPorts } from "../actors/ports.ts";
+import { openDoorway } from "./doorway.ts";
+import { type HttpServer, type HttpServerConfig, listen } from "./http-server.ts";
+import { type Links, openLinks } from "./links.ts";
+import { type OriginConfig, originOf } from "./origin.ts";
+import { closeCodes, farewell } from "./wire.ts";
+
+export interface OpenRelayPorts extends RelayPorts {
+  readonly countsOf: Links["countsOf"];
+  listen(
+    config: Pick<HttpServerConfig, "host" | "port" | "tls">,
+    sessions: () => unknown,
+  ): Promise<HttpServer>;
+}
+
+export function openRelayPorts(config: OriginConfig, clock: Clock, log: Log): OpenRelayPorts {
+  const links = openLinks(clock);
+  const doorway = openDoorway(links, originOf(config), config.contextPath, clock, log);
+  let isDraining = false;
+  const closeAll = (): void => {
+    for (const link of links.all())
+      links.shut(link, closeCodes.draining, "the relay is restarting");
+  };
+  return {
+    log,
+    arrivals: doorway.arrivals,
+    welcome: (control, id) => {
+      doorway.welcome(control, id);
+      log.info({ id }, "agent registered");
+    },
+    dismiss: (control) =>
+      links.shut(control, closeCodes.superseded, "the same agent came on a newer link"),
+    turnAway: (control) => links.shut(control, closeCodes.refused, "no id is free, try again"),
+    tellWaiting: (client, waitMs) => links.say(client, { type: "waiting", forMs: waitMs }),
+    summon: ({ client, ticket, facts, agent }, leftMs) => {
+      if (!agent) return;
+      links.say(client, { type: "found", agent: agent.facts, leftMs });
+      links.say(agent.control, { type: "summon", ticket, client: facts });
+    },
+    splice: links.splice,
+    hangUp: ({ client, dialled, ticket, outcome }) => {
+      doorway.forget(ticket);
+      const { code, reason } = farewell(outcome);
+      links.shut(client, code, reason);
+      if (dialled) links.shut(dialled, code, reason);
+    },
+    drain: () => {
+      isDraining = true;
+      doorway.drain();
+    },
+    countsOf: links.countsOf,
+    listen: async (where, sessions) => {
+      const server = await listen(
+        { ...where, contextPath: config.contextPath },
+        { isDraining: () => isDraining, sessions, upgrade: doorway.upgrade },
+        log,
+      );
+      return {
+        ...server,
+        close: async () => {
+          closeAll();
+          await server.close();
+        },
+      };
+    },
+  };
+}

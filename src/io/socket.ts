@@ -1,0 +1,60 @@
+/**
+ * Socket: what every websocket of ours needs, whichever side opened it: an end that comes even
+ * when the reader is paused, and a watch for peers that went without a word.
+ */
+import type { WebSocket } from "ws";
+import type { Clock } from "../actors/clock.ts";
+import { type CloseCode, pingMs, silentMs } from "./wire.ts";
+
+/** Time for the peer to answer a close frame, after everything before it was written. */
+const closeMs = 2_000;
+
+/**
+ * Closes a websocket in order; at most two seconds later it is gone. A paused one is resumed
+ * first, for otherwise the peer's answer is never read. Nothing written before is cut off: with
+ * bytes still to be written the wait is left to `ws`, which allows 30 s.
+ */
+export function shut(socket: WebSocket, clock: Clock, code: CloseCode, reason = ""): void {
+  if (socket.readyState === socket.CLOSED) return;
+  socket.resume();
+  socket.close(code, reason);
+  if (socket.bufferedAmount > 0) return;
+  const timer = clock.setTimeout(() => socket.terminate(), closeMs);
+  socket.once("close", () => clock.clearTimeout(timer));
+}
+
+/** Whether this side cannot say anything of its peer, since bytes wait on one side or the other. */
+const isStalled = (socket: WebSocket): boolean => socket.isPaused || socket.bufferedAmount > 0;
+
+/**
+ * Pings every 20 s and terminates a socket that has been silent for 50 s. A stalled one is left
+ * to TCP: its pong may be waiting behind data, and a suspended ssh client is not dead.
+ */
+export function pingRegularly(socket: WebSocket, clock: Clock): void {
+  watch(socket, clock, () => socket.ping());
+}
+
+/** Terminates a socket whose relay has not pinged for 50 s. The other half of `pingRegularly`. */
+export function expectPings(socket: WebSocket, clock: Clock): void {
+  watch(socket, clock, () => {});
+}
+
+function watch(socket: WebSocket, clock: Clock, beat: () => void): void {
+  let heardAt = clock.now();
+  const heard = (): void => {
+    heardAt = clock.now();
+  };
+  let timer: unknown;
+  const arm = (): void => {
+    timer = clock.setTimeout(() => {
+      if (isStalled(socket)) heard();
+      else if (clock.now() - heardAt >= silentMs) return socket.terminate();
+      if (socket.readyState === socket.OPEN) beat();
+      arm();
+    }, pingMs);
+  };
+  arm();
+  socket.on("ping", heard);
+  socket.on("pong", heard);
+  socket.on("close", () => clock.clearTimeout(timer));
+}

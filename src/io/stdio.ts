@@ -1,0 +1,31 @@
+/**
+ * Stdio: the two pipes between ssh and its proxy command.
+ * Standard output is bytes for ssh and nothing else; what people read goes to standard error.
+ */
+import { fstatSync } from "node:fs";
+import { Socket } from "node:net";
+import type { Readable, Writable } from "node:stream";
+
+export interface Stdio {
+  readonly input: Readable;
+  readonly output: Writable;
+}
+
+/**
+ * The process's own pipes. `process.stdout` writes to a pipe synchronously: a suspended ssh would
+ * stop this whole process, pongs included. A socket on the same descriptor does not block.
+ */
+export function openStdio(): Stdio {
+  const isPipe = (fd: number): boolean => {
+    const stat = fstatSync(fd);
+    return stat.isFIFO() || stat.isSocket();
+  };
+  const onWindows = process.platform === "win32";
+  return {
+    input: process.stdin,
+    output:
+      !onWindows && isPipe(1)
+        ? new Socket({ fd: 1, readable: false, writable: true })
+        : process.stdout,
+  };
+}

@@ -1,0 +1,176 @@
+/**
+ * Pairing: one client and the agent it asked for, from knock to hang-up.
+ *
+ * A client may be parked until an agent comes. The agent is summoned with a ticket; when its
+ * second link arrives the two are spliced, and from then on the relay is a pipe. Links are named,
+ * never held: a socket has no place in a machine.
+ */
+import { type ActorRef, assign, fromPromise, type Snapshot, sendTo, setup } from "xstate";
+import type {
+  AgentFacts,
+  ClientFacts,
+  LinkId,
+  PairingOutcome,
+  RendezvousId,
+  SpliceReport,
+  Ticket,
+} from "./vocabulary.ts";
+
+/** The agent's control link, and who is at its end. */
+export interface AgentPresence {
+  readonly control: LinkId;
+  readonly facts: AgentFacts;
+}
+
+export type PairingEvent =
+  | { type: "AGENT.ARRIVED"; agent: AgentPresence }
+  | { type: "AGENT.DIALLED"; link: LinkId }
+  | { type: "CLIENT.GONE" };
+
+/** The one message this machine sends to its owner, as its last deed. */
+export type PairingEnded = { type: "PAIRING.ENDED"; ticket: Ticket };
+
+export interface PairingInput {
+  readonly owner: ActorRef<Snapshot<unknown>, PairingEnded>;
+  readonly id: RendezvousId;
+  readonly ticket: Ticket;
+  readonly client: LinkId;
+  readonly facts: ClientFacts;
+  /** When the client knocked, wall clock. */
+  readonly sinceMs: number;
+  readonly agent: AgentPresence | null;
+  /** How long the client waits for an agent that is not there yet; 0 is not at all. */
+  readonly waitMs: number;
+  /** How long an agent may take to dial back. */
+  readonly summonMs: number;
+}
+
+export interface PairingContext extends PairingInput {
+  readonly outcome: PairingOutcome;
+  /** The link that the agent dialled back. */
+  readonly dialled: LinkId | null;
+}
+
+export const pairingMachine = setup({
+  types: {
+    input: {} as PairingInput,
+    context: {} as PairingContext,
+    events: {} as PairingEvent,
+    output: {} as PairingOutcome,
+  },
+  actors: {
+    /** Supplied by the relay actor; the machine only knows when it ends. */
+    splice: fromPromise<SpliceReport, { client: LinkId; agent: LinkId }>(() =>
+      Promise.reject(new Error("pairing: no splice was provided")),
+    ),
+  },
+  guards: {
+    agentIsThere: ({ context }) => context.agent !== null,
+    willWait: ({ context }) => context.waitMs > 0,
+  },
+  actions: {
+    tellWaiting: (_, _params: { client: LinkId; waitMs: number }) => {},
+    summonAgent: (_, _params: { pairing: PairingContext }) => {},
+    hangUp: (_, _params: { pairing: PairingContext }) => {},
+    noteAgent: assign({ agent: (_, agent: AgentPresence) => agent }),
+    noteDialled: assign({ dialled: (_, { link }: { link: LinkId }) => link }),
+    conclude: assign({ outcome: (_, outcome: PairingOutcome) => outcome }),
+    tellOwner: sendTo(
+      ({ context }) => context.owner,
+      ({ context }) => ({ type: "PAIRING.ENDED", ticket: context.ticket }),
+    ),
+  },
+  delays: {
+    waitMs: ({ context }) => context.waitMs,
+    summonMs: ({ context }) => context.summonMs,
+  },
+}).createMachine({
+  id: "pairing",
+  context: ({ input }) => ({ ...input, outcome: { kind: "broken" }, dialled: null }),
+  output: ({ context }) => context.outcome,
+  initial: "knocking",
+  states: {
+    knocking: {
+      always: [
+        { guard: "agentIsThere", target: "summoning" },
+        { guard: "willWait", target: "parked" },
+        {
+          target: "closed",
+          actions: { type: "conclude", params: { kind: "no such rendezvous" } },
+        },
+      ],
+    },
+    parked: {
+      description: "No agent has that id yet.",
+      entry: {
+        type: "tellWaiting",
+        params: ({ context }) => ({ client: context.client, waitMs: context.waitMs }),
+      },
+      after: {
+        waitMs: {
+          target: "closed",
+          actions: { type: "conclude", params: { kind: "no such rendezvous" } },
+        },
+      },
+      on: {
+        "AGENT.ARRIVED": {
+          target: "summoning",
+          actions: { type: "noteAgent", params: ({ event }) => event.agent },
+        },
+        "CLIENT.GONE": {
+          target: "closed",
+          actions: { type: "conclude", params: { kind: "client gave up" } },
+        },
+      },
+    },
+    summoning: {
+      description: "The agent was asked to dial back.",
+      entry: { type: "summonAgent", params: ({ context }) => ({ pairing: context }) },
+      after: {
+        summonMs: {
+          target: "closed",
+          actions: { type: "conclude", params: { kind: "agent silent" } },
+        },
+      },
+      on: {
+        "AGENT.ARRIVED": {
+          description: "It lost its control link and came back; the summons may be lost.",
+          target: "summoning",
+          reenter: true,
+          actions: { type: "noteAgent", params: ({ event }) => event.agent },
+        },
+        "AGENT.DIALLED": {
+          target: "spliced",
+          actions: { type: "noteDialled", params: ({ event }) => ({ link: event.link }) },
+        },
+        "CLIENT.GONE": {
+          target: "closed",
+          actions: { type: "conclude", params: { kind: "client gave up" } },
+        },
+      },
+    },
+    spliced: {
+      description: "Bytes flow; the machine sleeps until either side hangs up.",
+      invoke: {
+        id: "splice",
+        src: "splice",
+        input: ({ context, event }) => {
+          if (event.type !== "AGENT.DIALLED") throw new Error("unreachable");
+          return { client: context.client, agent: event.link };
+        },
+        onDone: {
+          target: "closed",
+          actions: {
+            type: "conclude",
+            params: ({ event }) => ({ kind: "served", report: event.output }),
+          },
+        },
+        onError: "closed",
+      },
+    },
+    closed: {
+      type: "final",
+      entry: [{ type: "hangUp", params: ({ context }) => ({ pairing: context }) }, "tellOwner"],
+    },
+  },
+});

@@ -1,0 +1,96 @@
+/**
+ * Vocabulary: the nouns that machines, actors and io share, as plain data.
+ * No behaviour, no socket; a value of any of these types could be printed as a log line.
+ */
+
+/** The name under which an agent and its clients meet; 1–128 of `A-Z a-z 0-9 . _ -`. */
+export type RendezvousId = string & { readonly __brand: "RendezvousId" };
+/** One websocket. The socket itself stays in `io/links.ts`. */
+export type LinkId = string & { readonly __brand: "LinkId" };
+/** A one-time word that joins an agent's dial-back to a pairing, and names the pairing ever after. */
+export type Ticket = string & { readonly __brand: "Ticket" };
+/** An agent's public identity key, base64. */
+export type IdentityKey = string & { readonly __brand: "IdentityKey" };
+
+/** What an agent says of itself when it registers. Every text was cleaned at the door. */
+export interface AgentFacts {
+  readonly host: string;
+  readonly user: string;
+  readonly os: string;
+  readonly arch: string;
+  readonly shell: string;
+  readonly version: string;
+  /** Fingerprint of its ssh host key, `SHA256:…`. */
+  readonly fingerprint: string;
+}
+
+/** What the relay itself sees of a client. */
+export interface ClientFacts {
+  /** IP address, after trusted forwarded headers. */
+  readonly address: string;
+}
+
+export type ChannelKind = "shell" | "exec" | "sftp" | "forward";
+
+/** What a blind relay can't see of one client, as its agent reports it. */
+export interface ClientReport {
+  readonly ticket: Ticket;
+  readonly kinds: readonly ChannelKind[];
+  /** The key that logged in; null before that. */
+  readonly login: { readonly fingerprint: string; readonly comment: string } | null;
+}
+
+/** An agent's report on itself, sent on change and at most once a second. */
+export interface AgentStatus {
+  readonly state: "waiting" | "occupied" | "held" | "lost" | "lingering" | "ending";
+  /** Until expiry, counted from the moment of sending, so that clocks need not agree. */
+  readonly leftMs: number;
+  readonly held: boolean;
+  readonly clients: readonly ClientReport[];
+}
+
+/** Bytes that passed a splice, and who hung up first. */
+export interface SpliceReport {
+  readonly clientBytes: number;
+  readonly agentBytes: number;
+  readonly endedBy: "client" | "agent" | "relay";
+}
+
+/** How a pairing finished. */
+export type PairingOutcome =
+  | { readonly kind: "served"; readonly report: SpliceReport }
+  | { readonly kind: "agent silent" }
+  | { readonly kind: "client gave up" }
+  | { readonly kind: "no such rendezvous" }
+  | { readonly kind: "broken" };
+
+/** How an agent session finished. */
+export type Ending =
+  | { readonly kind: "last client left" }
+  | { readonly kind: "inactivity" }
+  | { readonly kind: "hard cap" }
+  | { readonly kind: "interrupted" };
+
+/** What a person is told in the terminal. Its words are chosen in `actors/words.ts`. */
+export type Notice =
+  | { readonly about: "expiry near"; readonly leftMs: number; readonly cause: ExpiryCause }
+  | { readonly about: "expiry extended"; readonly leftMs: number }
+  | { readonly about: "client joined" | "client left" | "client lost"; readonly who: string }
+  | { readonly about: "hold set"; readonly leftMs: number }
+  | { readonly about: "hold cleared" }
+  | { readonly about: "relay lost" }
+  | { readonly about: "relay found" }
+  | { readonly about: "keys changed"; readonly what: string }
+  | { readonly about: "ending"; readonly ending: Ending };
+
+/** Silence, or the hard cap that nothing extends. */
+export type ExpiryCause = "inactivity" | "hard cap";
+
+/** One authenticated ssh connection, by the name that its agent gave it. */
+export type ClientId = string & { readonly __brand: "ClientId" };
+
+/** Whose terminals show a notice. */
+export type Audience =
+  | { readonly to: "all" }
+  | { readonly to: "all but"; readonly client: ClientId }
+  | { readonly to: "only"; readonly client: ClientId };
