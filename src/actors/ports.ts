@@ -3,9 +3,21 @@
  * with arrays; no actor ever sees more.
  */
 import type { Observable } from "rxjs";
+import type { HoldEvent } from "../machines/hold.ts";
+import type { ClientNews } from "../machines/notices.ts";
 import type { PairingContext } from "../machines/pairing.ts";
 import type { RelayEvent } from "../machines/relay.ts";
-import type { LinkId, RendezvousId, SpliceReport } from "../machines/vocabulary.ts";
+import type { Registered } from "../machines/uplink.ts";
+import type {
+  AgentStatus,
+  Audience,
+  ClientReport,
+  Ending,
+  LinkId,
+  RendezvousId,
+  SpliceReport,
+} from "../machines/vocabulary.ts";
+import type { Meter } from "./activity.ts";
 
 /** Facts for operators: nouns as fields, what happened in the past tense as the message. */
 export interface Log {
@@ -35,4 +47,38 @@ export interface RelayPorts {
   hangUp(pairing: PairingContext): void;
   /** No more arrivals; agents are told to go elsewhere or come back. */
   drain(): void;
+}
+
+/** What the agent says on stdout; text for people or JSON for programs. */
+export type AgentNews =
+  | {
+      event: "ready";
+      id: RendezvousId;
+      clientUrl: string;
+      fingerprint: string;
+      asked: RendezvousId;
+    }
+  | { event: "client joined" | "client left" | "client lost"; who: string }
+  | { event: "warning"; leftMs: number; cause: string }
+  | { event: "relay lost"; why: string }
+  | { event: "ended"; ending: Ending["kind"] };
+
+/** The agent's ssh server, files and link to the relay. */
+export interface AgentPorts {
+  readonly log: Log;
+  readonly meter: Meter;
+  /** Clients that logged in, left, or were lost. */
+  readonly clients: Observable<ClientNews>;
+  readonly holdFile: { readonly changes: Observable<HoldEvent>; look(): void };
+  readonly keyChanges: Observable<string>;
+  register(id: RendezvousId): Promise<Registered>;
+  /** Resolves when the registered link is lost. */
+  standing(): Promise<void>;
+  report(status: AgentStatus): void;
+  reports(): ClientReport[];
+  /** Writes a line to terminals, past the meter: a notice is not activity. */
+  tell(text: string, audience: Audience): void;
+  announce(news: AgentNews): void;
+  /** Hangs up all sessions in order; resolves when nothing of them is left. */
+  end(): Promise<void>;
 }

@@ -6,6 +6,7 @@
 import type { WebSocket } from "ws";
 import type { Clock } from "../actors/clock.ts";
 import { ConvergeError } from "../actors/errors.ts";
+import { spoken } from "../actors/words.ts";
 import { dial, socketUrl, type Trust } from "./dial.ts";
 import { type HostKeyPin, pinHostKey } from "./host-key-pin.ts";
 import { expectPings, shut } from "./socket.ts";
@@ -205,24 +206,6 @@ function heard(message: Exclude<ToClient, { type: "spliced" }>): string {
   const left =
     message.leftMs === null ? "" : `, ends in ${spoken(message.leftMs)} without activity`;
   return `Found the agent: ${user}@${host}, ${os}, shell ${shell}${left}.`;
-}
-
-/** `2h 5m`, `10m`, `45s`: the two largest units that are not zero. */
-export function spoken(ms: number): string {
-  const seconds = Math.round(ms / 1_000);
-  const parts = [
-    [Math.floor(seconds / 86_400), "d"],
-    [Math.floor(seconds / 3_600) % 24, "h"],
-    [Math.floor(seconds / 60) % 60, "m"],
-    [seconds % 60, "s"],
-  ] as const;
-  const first = parts.findIndex(([n]) => n > 0);
-  if (first < 0) return "0s";
-  return parts
-    .slice(first, first + 2)
-    .filter(([n]) => n > 0)
-    .map(([n, unit]) => `${n}${unit}`)
-    .join(" ");
 }
 
 /** Why a websocket closed, as an error to die of; null when it ended as it should. */

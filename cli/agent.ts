@@ -1,0 +1,191 @@
+#!/usr/bin/env node
+/**
+ * agent: runs in the CI job. Flags become a config, the config real ports, and the session's
+ * ending an exit status.
+ */
+import { resolve } from "node:path";
+import { CommanderError } from "commander";
+import { type RunningAgent, startAgent } from "../src/actors/agent.ts";
+import { ConvergeError, reasonOf } from "../src/actors/errors.ts";
+import type { AgentNews } from "../src/actors/ports.ts";
+import { helpText } from "../src/actors/words.ts";
+import { openAgentPorts } from "../src/io/agent-ports.ts";
+import { systemClock } from "../src/io/clock.ts";
+import { readTrust } from "../src/io/dial.ts";
+import { openHostKey } from "../src/io/host-key.ts";
+import { derivedId, newIdentity } from "../src/io/identity.ts";
+import { openLog } from "../src/io/log.ts";
+import { version } from "../src/io/version.ts";
+import { isRendezvousId } from "../src/io/wire.ts";
+import { jsonFor, textFor } from "./announce.ts";
+import { main } from "./exit.ts";
+import {
+  duration,
+  durations,
+  integer,
+  logLevel,
+  names,
+  option,
+  program,
+  relayUrl,
+  several,
+  timeout,
+  webUrl,
+} from "./flags.ts";
+
+const command = program("agent", version, "Makes a running CI job reachable by ssh.")
+  .argument("[relay-url]", "https://host[/context] (or CONVERGE_RELAY_URL)")
+  .addOption(option("--id <id>", "rendez-vous id, 1-128 of A-Z a-z 0-9 . _ - (default: random)"))
+  .addOption(
+    option("--authorized-keys <file>", "who may log in, in OpenSSH's format").default(
+      ".authorized_keys",
+    ),
+  )
+  .addOption(
+    option("--authorized-keys-url <url...>", "keys from a URL, such as a forge's /<user>.keys")
+      .argParser(several(webUrl))
+      .default([], "none"),
+  )
+  .addOption(
+    option("--shells <list>", "shells to try first, comma-separated")
+      .argParser(names)
+      .default([], "none"),
+  )
+  .addOption(
+    option("--timeout <duration>", "end after so long without activity")
+      .argParser(timeout)
+      .default(600_000, "10m"),
+  )
+  .addOption(
+    option("--warn <list>", "how long before the end the warnings come")
+      .argParser(durations)
+      .default([300_000, 60_000, 10_000], "5m,1m,10s"),
+  )
+  .addOption(
+    option(
+      "--join-timeout <duration>",
+      "deadline until the first login (default: --timeout)",
+    ).argParser(timeout),
+  )
+  .addOption(
+    option("--linger <duration>", "after the last client left, wait so long for another")
+      .argParser(duration)
+      .default(0, "0s"),
+  )
+  .addOption(
+    option("--max-duration <duration>", "end after so long, whatever happens").argParser(timeout),
+  )
+  .addOption(
+    option("--exit-code-on-timeout <n>", "exit status when silence ended it")
+      .argParser(integer(0, 255))
+      .default(0),
+  )
+  .addOption(option("--host-key <file>", "keep the ssh host key in this file"))
+  .addOption(option("--no-sftp", "no sftp, nor scp through it"))
+  .addOption(option("--no-exec", "no commands, nor rsync, git and old scp"))
+  .addOption(option("--no-port-forwarding", "no -L, -R, -D and unix sockets"))
+  .addOption(option("--no-agent-forwarding", "no ssh agent"))
+  .addOption(option("--read-only", "sftp only, and no changes"))
+  .addOption(option("--ca <file>", "trust this authority (PEM) for wss"))
+  .addOption(option("--insecure", "accept any TLS certificate"))
+  .addOption(option("--json", "one JSON object a line on stdout for every event"))
+  .addOption(
+    option("--log-level <level>", "pino level, on stderr").argParser(logLevel).default("info"),
+  )
+  .addHelpText(
+    "after",
+    `
+HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are honoured.
+Exit status: 0 the last client left, or silence; 2 usage, 3 relay unreachable, 4 TLS,
+5 version, 6 refused, 130/143 signal.`,
+  );
+
+/** `--id` or one that belongs to this very key. */
+function idFrom(text: string | undefined, derived: ReturnType<typeof derivedId>) {
+  if (text === undefined) return derived;
+  if (isRendezvousId(text)) return text;
+  throw new ConvergeError(
+    "CONVERGE_USAGE",
+    "An --id is 1 to 128 of the characters A-Z a-z 0-9 . _ - and not . or .. alone.",
+  );
+}
+
+function urlFrom(text: string): URL {
+  try {
+    return relayUrl(text);
+  } catch (error) {
+    throw new ConvergeError("CONVERGE_USAGE", `${text}: ${reasonOf(error)}`, error);
+  }
+}
+
+await main(async (signal) => {
+  command.parse();
+  const flags = command.opts();
+  const relayText = command.args[0] ?? process.env["CONVERGE_RELAY_URL"];
+  if (!relayText) {
+    process.stderr.write(command.helpInformation());
+    throw new CommanderError(2, "converge.help", "no relay URL");
+  }
+  const relay = urlFrom(relayText);
+  const agentdir = process.cwd();
+  const identity = newIdentity();
+  const id = idFrom(flags["id"], derivedId(identity.key));
+  const hostKey = openHostKey(flags["hostKey"] ? resolve(flags["hostKey"]) : null);
+  const isOpen = !flags["readOnly"];
+  const limits = {
+    timeoutMs: flags["timeout"],
+    joinTimeoutMs: flags["joinTimeout"] ?? flags["timeout"],
+    warnAtMs: flags["warn"],
+    lingerMs: flags["linger"],
+    maxDurationMs: flags["maxDuration"] ?? null,
+  };
+
+  let agent: RunningAgent | null = null;
+  let rendezvous: string = id;
+  const announce = (news: AgentNews): void => {
+    if (news.event === "ready") rendezvous = news.id;
+    const insecure = flags["insecure"] ?? false;
+    process.stdout.write(`${(flags["json"] ? jsonFor : textFor)(news, insecure)}\n`);
+  };
+  const ports = await openAgentPorts(
+    {
+      relay,
+      trust: readTrust(flags["ca"], flags["insecure"] ?? false),
+      identity,
+      hostKey,
+      agentdir,
+      keysFile: resolve(agentdir, flags["authorizedKeys"]),
+      keysUrls: flags["authorizedKeysUrl"],
+      shells: flags["shells"],
+      job: process.env,
+      allowed: {
+        shell: isOpen,
+        exec: isOpen && flags["exec"],
+        sftp: flags["sftp"],
+        readOnly: !isOpen,
+        portForwarding: isOpen && flags["portForwarding"],
+        agentForwarding: isOpen && flags["agentForwarding"],
+      },
+      rendezvous: () => rendezvous,
+      welcome: () =>
+        helpText({
+          platform: process.platform,
+          agentdir,
+          leftMs: agent?.leftMs() ?? limits.timeoutMs,
+          timeoutMs: limits.timeoutMs,
+          held: agent?.isHeld() ?? false,
+        }),
+      announce,
+    },
+    systemClock,
+    openLog("agent", flags["logLevel"]),
+  );
+  agent = startAgent(
+    { id, limits, fingerprint: hostKey.fingerprint, relay: relay.host },
+    ports,
+    systemClock,
+    signal,
+  );
+  const ending = await agent.ended;
+  return ending.kind === "inactivity" ? flags["exitCodeOnTimeout"] : 0;
+});

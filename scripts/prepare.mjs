@@ -1,0 +1,79 @@
+/**
+ * Prepare: what every script needs before it can start, on a machine with only Node and npm.
+ * Plain JavaScript without dependencies, since it is what installs them.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`Node ${process.versions.node} is too old: Converge needs 20.19 or newer.`);
+  process.exit(2);
+}
+
+/** Runs `npm ci` unless node_modules is already what the lock file says. */
+export function installPackages() {
+  const lock = join(root, "package-lock.json");
+  const installed = join(root, "node_modules/.package-lock.json");
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
+  console.error("Installing npm packages (npm ci) …");
+  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
+  const { status } = spawnSync(npm, ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], {
+    cwd: root,
+    stdio: ["ignore", "ignore", "inherit"],
+    shell: process.platform === "win32",
+  });
+  if (status !== 0) {
+    console.error("npm ci failed: see above. Converge cannot be built without its packages.");
+    process.exit(status ?? 1);
+  }
+}
+
+/** Builds dist/ unless it is newer than every source. */
+export function build() {
+  execFileSync(process.execPath, [join(root, "scripts/build.mjs")], { cwd: root, stdio: "inherit" });
+}
+
+/** Programs that are missing from PATH. */
+export function missingPrograms(programs) {
+  return programs.filter(
+    (name) =>
+      !(process.env.PATH ?? "")
+        .split(process.platform === "win32" ? ";" : ":")
+        .concat("/usr/sbin")
+        .some((folder) =>
+          [name, `${name}.exe`].some((file) => existsSync(join(folder, file))),
+        ),
+  );
+}
+
+/**
+ * Installs the Debian packages of programs that are missing, where apt can be used; ends the
+ * script with the names of what is missing otherwise. `wanted` maps programs to packages.
+ */
+export function installPrograms(wanted) {
+  const missing = missingPrograms(Object.keys(wanted));
+  if (missing.length === 0) return;
+  const packages = [...new Set(missing.map((name) => wanted[name]))];
+  if (existsSync("/usr/bin/apt-get") && process.getuid?.() === 0) {
+    console.error(`Installing Debian packages: ${packages.join(" ")} …`);
+    const apt = (...args) =>
+      spawnSync("apt-get", args, {
+        stdio: ["ignore", "ignore", "inherit"],
+        env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+      }).status;
+    apt("update", "-qq");
+    apt("install", "-y", "-qq", "--no-install-recommends", ...packages);
+  }
+  const still = missingPrograms(missing);
+  if (still.length === 0) return;
+  console.error(
+    `Missing: ${still.join(", ")}. Install the packages that hold them (Debian: apt-get install ${packages.join(" ")}).`,
+  );
+  process.exit(1);
+}
+

@@ -1,0 +1,163 @@
+/**
+ * The agent as an actor: the session's machine and the uplink's, fed by the ports' streams.
+ * It wires; when the session ends, and what people are told, is the machines' business.
+ */
+import { map, merge, type Observable, type Subscription } from "rxjs";
+import { type ActorRefFrom, createActor, fromPromise, toPromise } from "xstate";
+import {
+  type AgentSessionEvent,
+  type AgentSessionInput,
+  agentSessionMachine,
+} from "../machines/agent-session.ts";
+import { type UplinkEnding, uplinkMachine } from "../machines/uplink.ts";
+import type { AgentStatus, Ending, RendezvousId } from "../machines/vocabulary.ts";
+import { activity, sampleMs, ticks } from "./activity.ts";
+import type { Clock } from "./clock.ts";
+import { ConvergeError } from "./errors.ts";
+import type { AgentPorts } from "./ports.ts";
+import { trace } from "./trace.ts";
+import { wordsFor } from "./words.ts";
+
+export interface AgentConfig {
+  readonly id: RendezvousId;
+  readonly limits: Omit<AgentSessionInput, "atMs">;
+  readonly fingerprint: string;
+  readonly relay: string;
+}
+
+/** How long an agent tries to reach the relay for the first time. */
+const patienceMs = 60_000;
+
+type Session = ActorRefFrom<typeof agentSessionMachine>;
+
+/** What a running agent can be asked. */
+export interface RunningAgent {
+  readonly ended: Promise<Ending>;
+  /** Until the end, if nothing happens. */
+  leftMs(): number;
+  isHeld(): boolean;
+}
+
+/**
+ * Runs an agent to its end. `ended` rejects with a `ConvergeError` when the relay refused, or was
+ * not reached within a minute of the start; otherwise it resolves after everything was closed.
+ */
+export function startAgent(
+  config: AgentConfig,
+  ports: AgentPorts,
+  clock: Clock,
+  signal: AbortSignal,
+): RunningAgent {
+  const inspect = trace(ports.log);
+  const session = createActor(agentSessionMachine, {
+    input: { ...config.limits, atMs: clock.now() },
+    clock,
+    inspect,
+  });
+  const uplink = createActor(
+    uplinkMachine.provide({
+      actors: {
+        register: fromPromise(({ input }) => ports.register(input.id)),
+        standing: fromPromise(() => ports.standing()),
+      },
+    }),
+    { input: { id: config.id, patienceMs }, clock, inspect },
+  );
+
+  const open: Subscription[] = [];
+  const feed = (events: Observable<AgentSessionEvent>): void => {
+    open.push(events.subscribe((event) => session.send(event)));
+  };
+
+  session.on("notice", ({ notice, audience }) => {
+    if (notice.about === "expiry near")
+      ports.announce({ event: "warning", leftMs: notice.leftMs, cause: notice.cause });
+    ports.tell(wordsFor(notice), audience);
+  });
+  uplink.on("registered", ({ id, clientUrl, isFirst }) => {
+    const { fingerprint } = config;
+    ports.log.info({ id, isFirst }, "registered");
+    if (isFirst || id !== lastId)
+      ports.announce({ event: "ready", id, clientUrl, fingerprint, asked: lastId });
+    lastId = id;
+    reported = "";
+    if (!isFirst) session.send({ type: "RELAY.FOUND" });
+  });
+  uplink.on("lost", () => {
+    ports.announce({ event: "relay lost", why: "the link broke" });
+    session.send({ type: "RELAY.LOST" });
+  });
+  uplink.on("retrying", ({ why }) => ports.log.warn({ why }, "relay not reached, trying again"));
+  let lastId = config.id;
+  let reported = "";
+
+  const leftMs = (): number =>
+    Math.max(0, Math.round(session.getSnapshot().context.deadlineMs - clock.now()));
+  const report = (state: AgentStatus["state"]): void => {
+    const { deadlineMs, held } = session.getSnapshot().context;
+    const clients = ports.reports();
+    const now = JSON.stringify([state, Math.round(deadlineMs / 1_000), held, clients]);
+    if (now === reported) return;
+    reported = now;
+    ports.report({ state, leftMs: leftMs(), held, clients });
+  };
+
+  session.start();
+  feed(merge(ports.holdFile.changes, keyEvents(ports.keyChanges), activityEvents(ports, clock)));
+  open.push(
+    ports.clients.subscribe((news) => {
+      const { type, who } = news;
+      const event = { "CLIENT.JOINED": "joined", "CLIENT.LEFT": "left", "CLIENT.LOST": "lost" }[
+        type
+      ];
+      ports.announce({ event: `client ${event}` as "client joined", who });
+      // A hold made by the last command counts, so the file is looked at before the leave is told.
+      if (type !== "CLIENT.JOINED") ports.holdFile.look();
+      session.send(news);
+    }),
+    ticks(clock, sampleMs).subscribe(() => report(stateOf(session))),
+  );
+  const interrupt = (): void => session.send({ type: "INTERRUPTED" });
+  signal.addEventListener("abort", interrupt, { once: true });
+  if (signal.aborted) interrupt();
+  uplink.start();
+
+  const refused = toPromise(uplink).then((ending) => {
+    throw refusalOf(ending, config.relay);
+  });
+  const close = async (ending: Ending): Promise<Ending> => {
+    signal.removeEventListener("abort", interrupt);
+    for (const subscription of open) subscription.unsubscribe();
+    ports.tell(wordsFor({ about: "ending", ending }), { to: "all" });
+    report("ending");
+    uplink.stop();
+    session.stop();
+    await ports.end();
+    ports.announce({ event: "ended", ending: ending.kind });
+    return ending;
+  };
+  const ended = Promise.race([toPromise(session), refused]).then(close, async (error) => {
+    await close({ kind: "interrupted" });
+    throw error;
+  });
+  return { ended, leftMs, isHeld: () => session.getSnapshot().context.held };
+}
+
+function refusalOf(ending: UplinkEnding, relay: string): ConvergeError {
+  return ending.kind === "refused"
+    ? new ConvergeError(ending.code, ending.why)
+    : new ConvergeError("CONVERGE_UNREACHABLE", `${relay} (${ending.why})`);
+}
+
+function stateOf(session: Session): AgentStatus["state"] {
+  const { value } = session.getSnapshot();
+  return typeof value === "object" ? value.open : "ending";
+}
+
+function activityEvents(ports: AgentPorts, clock: Clock): Observable<AgentSessionEvent> {
+  return activity(ports.meter, clock).pipe(map((atMs) => ({ type: "ACTIVITY", atMs })));
+}
+
+function keyEvents(changes: Observable<string>): Observable<AgentSessionEvent> {
+  return changes.pipe(map((what) => ({ type: "KEYS.CHANGED", what })));
+}

@@ -1,0 +1,103 @@
+/**
+ * Agent ports: the ssh server, keys, hold file and control link of one agent, put together as the
+ * actor's ports. Nothing is decided here.
+ */
+import { randomBytes } from "node:crypto";
+import { hostname, release, type as systemName, userInfo } from "node:os";
+import { join } from "node:path";
+import { Subject } from "rxjs";
+import { Meter } from "../actors/activity.ts";
+import type { Clock } from "../actors/clock.ts";
+import { ConvergeError } from "../actors/errors.ts";
+import type { AgentNews, AgentPorts, Log } from "../actors/ports.ts";
+import type { AgentFacts } from "../machines/vocabulary.ts";
+import { type ControlLinkConfig, openControlLink } from "./control-link.ts";
+import { openHoldFile } from "./hold-file.ts";
+import type { HostKey } from "./host-key.ts";
+import { openKeyring } from "./keyring.ts";
+import { reap } from "./reaper.ts";
+import { findShell } from "./shells.ts";
+import { openSshServer, type SshServerConfig } from "./ssh-server.ts";
+import { plainText } from "./text.ts";
+import { version } from "./version.ts";
+
+export interface AgentPortsConfig
+  extends Pick<ControlLinkConfig, "relay" | "trust" | "identity">,
+    Pick<SshServerConfig, "allowed" | "job" | "welcome" | "rendezvous"> {
+  readonly agentdir: string;
+  readonly hostKey: HostKey;
+  /** Null for none; the default file counts as named. */
+  readonly keysFile: string;
+  readonly keysUrls: readonly string[];
+  readonly shells: readonly string[];
+  readonly announce: (news: AgentNews) => void;
+}
+
+/** The name that the hold file has, in `agentdir`. */
+const holdName = ".hold";
+
+/** Opens everything. `CONVERGE_NO_SHELL` or `CONVERGE_NO_KEYS` when nobody could get in or work. */
+export async function openAgentPorts(
+  config: AgentPortsConfig,
+  clock: Clock,
+  log: Log,
+): Promise<AgentPorts> {
+  const shell = findShell({ first: config.shells, env: config.job });
+  const keyChanges = new Subject<string>();
+  const keyring = openKeyring({ file: config.keysFile, urls: config.keysUrls }, clock, (what) =>
+    keyChanges.next(what),
+  );
+  await keyring.ready;
+  const { keys, problems } = await keyring.read();
+  for (const problem of problems) log.warn({ problem }, "authorized key refused");
+  if (keys.length === 0) {
+    keyring.close();
+    throw new ConvergeError("CONVERGE_NO_KEYS", [config.keysFile, ...config.keysUrls].join(", "));
+  }
+
+  const marker = randomBytes(16).toString("hex");
+  const meter = new Meter();
+  const server = openSshServer({ ...config, shell, marker }, keyring, meter, clock, log);
+  const facts: AgentFacts = {
+    host: plainText(hostname(), 100),
+    user: userName(),
+    os: plainText(`${systemName()} ${release()}`, 100),
+    arch: process.arch,
+    shell: plainText(shell.path, 200),
+    version,
+    fingerprint: config.hostKey.fingerprint,
+  };
+  const control = openControlLink({ ...config, facts, onVisit: server.accept }, clock, log);
+  const holdFile = openHoldFile(join(config.agentdir, holdName), clock.wall(), clock);
+  if (holdFile.isLeftover)
+    log.warn({ file: holdName }, "hold file is older than this agent: ignored until touched");
+
+  return {
+    log,
+    meter,
+    clients: server.news,
+    holdFile,
+    keyChanges,
+    register: control.register,
+    standing: control.standing,
+    report: control.report,
+    reports: server.reports,
+    tell: server.tell,
+    announce: config.announce,
+    end: async () => {
+      await server.end();
+      keyring.close();
+      control.close();
+      await reap(marker, clock, server.leaders());
+    },
+  };
+}
+
+/** A container may run under a number that has no name. */
+function userName(): string {
+  try {
+    return plainText(userInfo().username, 100);
+  } catch {
+    return String(process.getuid?.() ?? "unknown");
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * Control link: the agent's end of its standing link to the relay. It dials, proves the identity,
+ * reports, and hands on summons. When to dial again is `uplink`'s decision.
+ */
+import type { WebSocket } from "ws";
+import type { Clock } from "../actors/clock.ts";
+import { ConvergeError, reasonOf } from "../actors/errors.ts";
+import type { Log } from "../actors/ports.ts";
+import type { RefusalCode, Registered } from "../machines/uplink.ts";
+import type { AgentFacts, AgentStatus, RendezvousId, Ticket } from "../machines/vocabulary.ts";
+import { dial, socketUrl, type Trust } from "./dial.ts";
+import type { Identity } from "./identity.ts";
+import { expectPings, shut } from "./socket.ts";
+import { plainText } from "./text.ts";
+import { closeCodes, controlMaxBytes, dataMaxBytes, readToAgent, subprotocols } from "./wire.ts";
+
+/** From the first message to `registered`. */
+const registerMs = 20_000;
+
+export interface ControlLinkConfig {
+  readonly relay: URL;
+  readonly trust: Trust;
+  readonly identity: Identity;
+  readonly facts: AgentFacts;
+  /** Takes a dialled-back data link, open and paused. */
+  readonly onVisit: (link: WebSocket, ticket: Ticket, address: string) => void;
+}
+
+export interface ControlLink {
+  register(id: RendezvousId): Promise<Registered>;
+  /** Resolves when the registered link is lost; at once when there is none. */
+  standing(): Promise<void>;
+  report(status: AgentStatus): void;
+  close(): void;
+}
+
+const fatal: Partial<Record<string, RefusalCode>> = {
+  CONVERGE_TLS: "CONVERGE_TLS",
+  CONVERGE_REFUSED: "CONVERGE_REFUSED",
+  CONVERGE_PROXY: "CONVERGE_PROXY",
+};
+
+export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Log): ControlLink {
+  const stop = new AbortController();
+  let current: WebSocket | null = null;
+
+  async function register(id: RendezvousId): Promise<Registered> {
+    const jitter = Math.random();
+    let socket: WebSocket;
+    try {
+      socket = await dial(
+        {
+          url: socketUrl(config.relay, `/agent/${id}`),
+          subprotocol: subprotocols.agent,
+          trust: config.trust,
+          maxPayload: controlMaxBytes,
+        },
+        stop.signal,
+      );
+    } catch (error) {
+      const code = error instanceof ConvergeError ? fatal[error.code] : undefined;
+      const why = causeOf(error);
+      return code ? { kind: "refused", code, why, jitter } : { kind: "unreachable", why, jitter };
+    }
+    return await introduce(socket, id, jitter);
+  }
+
+  /** Challenge, register, registered; or the relay's reason why not. */
+  function introduce(socket: WebSocket, id: RendezvousId, jitter: number): Promise<Registered> {
+    return new Promise((resolve) => {
+      const late = clock.setTimeout(() => socket.terminate(), registerMs);
+      const say = (message: object): void => socket.send(JSON.stringify(message), () => {});
+      socket.on("message", (text: Buffer, isBinary) => {
+        const read = isBinary ? { malformed: "binary" } : readToAgent(text.toString());
+        if ("malformed" in read) {
+          log.warn({ reason: read.malformed }, "relay message malformed");
+          return shut(socket, clock, closeCodes.malformed, read.malformed);
+        }
+        const { message } = read;
+        switch (message?.type) {
+          case "challenge": {
+            const { host } = config.relay;
+            const signature = config.identity.answer(message.nonce, host, id);
+            const { key } = config.identity;
+            return say({ type: "register", id, host, key, signature, facts: config.facts });
+          }
+          case "registered":
+            clock.clearTimeout(late);
+            current = socket;
+            return resolve({ kind: "registered", jitter, ...message });
+          case "summon":
+            return void visit(message.ticket, message.client.address);
+          default:
+        }
+      });
+      socket.once("close", (code, reason) => {
+        clock.clearTimeout(late);
+        const why = plainText(reason.toString()) || `close code ${code}`;
+        log.debug({ code, reason: why }, "control link closed");
+        if (code === closeCodes.version)
+          resolve({ kind: "refused", code: "CONVERGE_VERSION", why, jitter });
+        else if (code === closeCodes.refused || code === closeCodes.malformed)
+          resolve({ kind: "refused", code: "CONVERGE_REFUSED", why: `${why}.`, jitter });
+        else resolve({ kind: "unreachable", why, jitter });
+      });
+      expectPings(socket, clock);
+      socket.resume();
+    });
+  }
+
+  /** Dials back with a ticket. A failure costs this one client, who is told after a while. */
+  async function visit(ticket: Ticket, address: string): Promise<void> {
+    try {
+      const link = await dial(
+        {
+          url: socketUrl(config.relay, `/dial/${ticket}`),
+          subprotocol: subprotocols.data,
+          trust: config.trust,
+          maxPayload: dataMaxBytes,
+        },
+        stop.signal,
+      );
+      if (stop.signal.aborted) return link.terminate();
+      config.onVisit(link, ticket, address);
+    } catch (error) {
+      log.warn({ reason: reasonOf(error) }, "dial-back failed");
+    }
+  }
+
+  return {
+    register,
+    standing: () =>
+      new Promise((resolve) => {
+        if (!current || current.readyState !== current.OPEN) resolve();
+        else current.once("close", () => resolve());
+      }),
+    report: (status) => {
+      if (current?.readyState === current?.OPEN)
+        current?.send(JSON.stringify({ type: "status", status }), () => {});
+    },
+    close: () => {
+      stop.abort();
+      if (current) shut(current, clock, closeCodes.done);
+    },
+  };
+}
+
+/** The particular of an error, for a sentence of another code. */
+function causeOf(error: unknown): string {
+  if (error instanceof ConvergeError && error.cause instanceof Error)
+    return plainText(error.cause.message || String(error.cause));
+  return plainText(reasonOf(error));
+}

@@ -1,0 +1,317 @@
+/**
+ * Ssh server: every ssh connection of one agent. It never knows that its connections were dialled
+ * out. Public keys only; what is not allowed is refused with ssh's own reasons.
+ */
+import { type Observable, Subject } from "rxjs";
+import ssh2, { type AuthContext, type Connection } from "ssh2";
+import type { WebSocket } from "ws";
+import { createWebSocketStream } from "ws";
+import type { Meter } from "../actors/activity.ts";
+import type { Clock } from "../actors/clock.ts";
+import type { Log } from "../actors/ports.ts";
+import type { ClientNews } from "../machines/notices.ts";
+import type {
+  Audience,
+  ChannelKind,
+  ClientId,
+  ClientReport,
+  Ticket,
+} from "../machines/vocabulary.ts";
+import { type AuthorizedKey, findKey, verifies } from "./authorized-keys.ts";
+import { type Forwarding, forwardFor } from "./forwarding.ts";
+import type { HostKey } from "./host-key.ts";
+import type { Keyring } from "./keyring.ts";
+import { hangUp } from "./reaper.ts";
+import { sessionEnvironment } from "./session-environment.ts";
+import type { Shell } from "./shells.ts";
+import { expectPings, shut } from "./socket.ts";
+import { type Allowed, type RunningSession, serveSession } from "./ssh-session.ts";
+import { plainText } from "./text.ts";
+import { closeCodes } from "./wire.ts";
+
+// ssh2's own keep-alive would end a connection that only sleeps; links have pings of their own.
+ssh2.Server.KEEPALIVE_CLIENT_INTERVAL = 0;
+
+/** Like sshd's LoginGraceTime and MaxAuthTries, a little stricter. */
+const loginGraceMs = 30_000;
+const triesMost = 6;
+
+export interface SshServerConfig {
+  readonly hostKey: HostKey;
+  readonly shell: Shell;
+  readonly agentdir: string;
+  /** The environment that the agent was started with. */
+  readonly job: Readonly<Record<string, string | undefined>>;
+  /** Marks every process of a session, so that none is left behind. */
+  readonly marker: string;
+  readonly allowed: Allowed & { readonly portForwarding: boolean };
+  /** The id in use now. */
+  rendezvous(): string;
+  welcome(): string;
+}
+
+export interface SshServer {
+  readonly news: Observable<ClientNews>;
+  /** Takes a dialled-back link, open and paused, as a new ssh connection. */
+  accept(link: WebSocket, ticket: Ticket, address: string): void;
+  tell(text: string, audience: Audience): void;
+  reports(): ClientReport[];
+  /** The pids that sessions were started with, also of those that are over. */
+  leaders(): number[];
+  /** Hangs up every process, closes channels and connections in order. At most some 8 s. */
+  end(): Promise<void>;
+}
+
+/** Only what is safe and fast; the client's own order decides among these. */
+const algorithms = {
+  kex: ["curve25519-sha256", "curve25519-sha256@libssh.org"],
+  cipher: [
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "chacha20-poly1305@openssh.com",
+    "aes128-ctr",
+    "aes256-ctr",
+  ],
+  hmac: ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com"],
+  compress: ["none"],
+} satisfies ConstructorParameters<typeof ssh2.Server>[0]["algorithms"];
+
+/** One connection, from its link to its end. */
+interface Visitor {
+  readonly id: ClientId;
+  readonly ticket: Ticket;
+  readonly address: string;
+  readonly link: WebSocket;
+  connection: Connection | null;
+  login: AuthorizedKey | null;
+  readonly kinds: Set<ChannelKind>;
+  readonly running: Set<RunningSession>;
+}
+
+export function openSshServer(
+  config: SshServerConfig,
+  keyring: Keyring,
+  meter: Meter,
+  clock: Clock,
+  log: Log,
+): SshServer {
+  const news = new Subject<ClientNews>();
+  // ssh2 names a connection by its socket's port only; ours have a number instead of one.
+  const visitors = new Map<number, Visitor>();
+  const hangUps = new Set<Promise<void>>();
+  const leaders = new Set<number>();
+  let visits = 0;
+  let isEnding = false;
+
+  const server = new ssh2.Server(
+    { hostKeys: [config.hostKey.privateKey], ident: "converge", algorithms },
+    (connection, { port }) => {
+      const visitor = visitors.get(port);
+      if (visitor) serve(connection, visitor);
+      else connection.end();
+    },
+  );
+
+  function accept(link: WebSocket, ticket: Ticket, address: string): void {
+    visits += 1;
+    const number = visits;
+    const visitor: Visitor = {
+      id: `client-${number}` as ClientId,
+      ticket,
+      address,
+      link,
+      connection: null,
+      login: null,
+      kinds: new Set(),
+      running: new Set(),
+    };
+    visitors.set(number, visitor);
+    const stream = createWebSocketStream(link);
+    stream.on("error", () => stream.destroy());
+    stream.once("end", () => stream.destroy());
+    const grace = clock.setTimeout(() => {
+      if (visitor.login) return;
+      log.info({ address }, "login took too long");
+      stream.destroy();
+    }, loginGraceMs);
+    link.once("close", () => {
+      clock.clearTimeout(grace);
+      visitors.delete(number);
+    });
+    expectPings(link, clock);
+    server.injectSocket(
+      Object.assign(stream, { remoteAddress: address, remotePort: number }) as never,
+    );
+    link.resume();
+  }
+
+  function serve(connection: Connection, visitor: Visitor): void {
+    visitor.connection = connection;
+    const { address } = visitor;
+    let tries = 0;
+    let endedInOrder = false;
+    let channels = 0;
+    let hadChannels = false;
+    let forwarding: Forwarding | null = null;
+
+    connection.on("authentication", (context) => {
+      tries += 1;
+      // Offers of keys come here too, and an ssh agent may hold several.
+      if (tries > triesMost * 3) connection.end();
+      else void authenticate(context, visitor);
+    });
+    connection.on("ready", () => {
+      const key = visitor.login;
+      if (!key) return;
+      const { allowed } = config;
+      forwarding = forwardFor(connection, {
+        mayForward: allowed.portForwarding && key.options.portForwarding,
+        meter,
+        onUse: () => visitor.kinds.add("forward"),
+      });
+      const who = whoIs(visitor, key);
+      log.info({ address, fingerprint: key.fingerprint, comment: key.comment }, "client joined");
+      news.next({ type: "CLIENT.JOINED", client: visitor.id, who, atMs: clock.now() });
+    });
+    connection.on("session", (accept) => {
+      const key = visitor.login;
+      if (!key) return;
+      const session = accept();
+      channels += 1;
+      hadChannels = true;
+      session.once("close", () => {
+        channels -= 1;
+      });
+      serveSession(session, {
+        allowed: config.allowed,
+        key: key.options,
+        shell: config.shell,
+        agentdir: config.agentdir,
+        meter,
+        welcome: config.welcome,
+        agentSocket: () => forwarding?.agentSocket() ?? null,
+        environment: (asked) =>
+          sessionEnvironment({
+            ...asked,
+            job: config.job,
+            agentdir: config.agentdir,
+            rendezvous: config.rendezvous(),
+            marker: config.marker,
+            shell: config.shell,
+            client: { address, port: 0 },
+            server: { address: "127.0.0.1", port: 0 },
+            keyEnvironment: Object.fromEntries(key.options.environment),
+          }),
+        onStart: (kind, running) => {
+          visitor.kinds.add(kind);
+          visitor.running.add(running);
+          if (running.pid !== null) leaders.add(running.pid);
+          return () => visitor.running.delete(running);
+        },
+        onAbandoned: (pid) => {
+          const done = hangUp(pid, clock).finally(() => hangUps.delete(done));
+          hangUps.add(done);
+        },
+      });
+    });
+    connection.on("error", (error: Error & { code?: unknown }) => {
+      // A numeric code is the reason of the client's own DISCONNECT, RFC 4253 11.1.
+      if (typeof error.code === "number") endedInOrder = true;
+      else {
+        log.info({ address, reason: plainText(error.message) }, "ssh error");
+        visitor.link.terminate();
+      }
+    });
+    // ssh2 ends its side when the client says DISCONNECT, and else only when it is told to.
+    connection.once("end", () => {
+      const sink = (connection as unknown as { _sock: { writableEnded: boolean } })._sock;
+      endedInOrder ||= sink.writableEnded || (hadChannels && channels === 0);
+    });
+    connection.once("close", () => {
+      forwarding?.close();
+      const key = visitor.login;
+      if (!key || !visitor.connection) return;
+      visitor.connection = null;
+      const type = endedInOrder ? "CLIENT.LEFT" : "CLIENT.LOST";
+      log.info({ address, fingerprint: key.fingerprint, inOrder: endedInOrder }, "client left");
+      const who = whoIs(visitor, key);
+      news.next({ type, client: visitor.id, who, atMs: clock.now() });
+    });
+  }
+
+  async function authenticate(context: AuthContext, visitor: Visitor): Promise<void> {
+    if (context.method !== "publickey" || isEnding) return context.reject(["publickey"]);
+    const { key: offered, signature, blob, hashAlgo } = context;
+    const { keys, problems } = await keyring.read();
+    for (const problem of problems) log.warn({ problem }, "authorized key refused");
+    const at = { address: visitor.address, wallMs: clock.wall() };
+    const found = findKey(keys, Buffer.from(offered.data), at);
+    if ("reason" in found) {
+      log.info({ address: visitor.address, reason: found.reason }, "login refused");
+      return context.reject(["publickey"]);
+    }
+    if (!signature || !blob) return context.accept(); // "would you take this key?", RFC 4252 7
+    const signed = { algo: offered.algo, hashAlgo, signature, blob };
+    if (!verifies(found.key, signed)) {
+      log.warn({ address: visitor.address }, "login refused: wrong signature");
+      return context.reject(["publickey"]);
+    }
+    visitor.login = found.key;
+    context.accept();
+  }
+
+  return {
+    news,
+    accept,
+    tell: (text, audience) => {
+      for (const { id, running } of visitors.values()) {
+        if (audience.to === "only" && audience.client !== id) continue;
+        if (audience.to === "all but" && audience.client === id) continue;
+        for (const session of running) session.note(`\r\n[converge] ${text}\r\n`);
+      }
+    },
+    reports: () =>
+      [...visitors.values()]
+        .filter(({ login }) => login !== null)
+        .map(({ ticket, kinds, login }) => ({
+          ticket,
+          kinds: [...kinds],
+          login: login && { fingerprint: login.fingerprint, comment: login.comment },
+        })),
+    leaders: () => [...leaders],
+    end: async () => {
+      isEnding = true;
+      const hungUp: Promise<void>[] = [...hangUps];
+      for (const { running } of visitors.values())
+        for (const session of running) {
+          session.expectHangUp();
+          if (session.pid !== null) hungUp.push(hangUp(session.pid, clock));
+        }
+      await Promise.all(hungUp);
+      await Promise.all([...visitors.values()].map((visitor) => dismiss(visitor)));
+    },
+  };
+
+  /** Lets the channels close, says DISCONNECT, and waits for the link; never for long. */
+  function dismiss({ connection, link, running }: Visitor): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = clock.setTimeout(() => link.terminate(), 2_000);
+      link.once("close", () => {
+        clock.clearTimeout(timer);
+        resolve();
+      });
+      const part = (): void => {
+        if (running.size > 0 && link.readyState === link.OPEN)
+          return void clock.setTimeout(part, 20);
+        if (connection) connection.end();
+        else shut(link, clock, closeCodes.goingAway);
+      };
+      part();
+    });
+  }
+}
+
+/** How other people see a client: the key's comment if it has one, and where it comes from. */
+function whoIs({ address }: Visitor, key: AuthorizedKey): string {
+  return `${key.comment || key.fingerprint} from ${address}`;
+}

@@ -1,0 +1,76 @@
+/**
+ * Gaps of ssh2 1.17's server, filled from outside, all in this file since they touch its private
+ * parts: a sink that cannot mix up stdout and stderr, and the agent-forwarding channel.
+ */
+import { Writable } from "node:stream";
+import type { Connection, ServerChannel } from "ssh2";
+
+/** Both outputs of a channel, as streams with back-pressure. */
+export interface ChannelSink {
+  readonly out: Writable;
+  readonly err: Writable;
+}
+
+/**
+ * ssh2 keeps one waiting chunk for stdout and one for stderr, and on a window adjustment sends
+ * the first that is set, also one that was sent long ago: with both in use under back-pressure it
+ * repeats bytes of the one and forgets the other. Here only one write is ever under way, and what
+ * it leaves behind is cleared.
+ */
+export function sinkOf(channel: ServerChannel): ChannelSink {
+  const leftovers = channel as unknown as { _chunk: unknown; _chunkErr: unknown };
+  const waiting: (() => void)[] = [];
+  let isBusy = false;
+  const next = (): void => {
+    const write = waiting.shift();
+    isBusy = write !== undefined;
+    write?.();
+  };
+  const sinkFor = (stream: Writable): Writable =>
+    new Writable({
+      highWaterMark: 256 * 1024,
+      write: (chunk: Buffer, _encoding, done) => {
+        waiting.push(() => {
+          if (channel.destroyed || !channel.writable) {
+            next();
+            return done();
+          }
+          stream.write(chunk, () => {
+            leftovers._chunk = undefined;
+            leftovers._chunkErr = undefined;
+            next();
+            done();
+          });
+        });
+        if (!isBusy) next();
+      },
+    });
+  return { out: sinkFor(channel), err: sinkFor(channel.stderr) };
+}
+
+interface PrivateConnection {
+  readonly _chanMgr: { add(opened: OpenedChannel): number };
+  readonly _protocol: { openssh_authAgent(channel: number, window: number, packet: number): void };
+}
+interface OpenedChannel {
+  (error: Error | undefined, channel?: ServerChannel): void;
+  type: string;
+}
+
+/** RFC 4254 5.1: the window and packet size that ssh2 gives to every other channel. */
+const windowBytes = 2 * 1024 * 1024;
+const packetBytes = 32 * 1024;
+
+/**
+ * Opens an `auth-agent@openssh.com` channel to the client (OpenSSH PROTOCOL.agent). ssh2 can write
+ * the request and take the answer, but its server has no method that does both.
+ */
+export function openAgentChannel(
+  connection: Connection,
+  opened: (error: Error | undefined, channel?: ServerChannel) => void,
+): void {
+  const { _chanMgr, _protocol } = connection as unknown as PrivateConnection;
+  const local = _chanMgr.add(Object.assign(opened, { type: "auth-agent@openssh.com" }));
+  if (local < 0) return opened(new Error("no channel is free"));
+  _protocol.openssh_authAgent(local, windowBytes, packetBytes);
+}

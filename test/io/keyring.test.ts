@@ -1,0 +1,426 @@
+/** Keyring: a file edited under its eyes, URLs that answer, fail and hang, and one hand on the clock. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, mock, test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import ssh2 from "ssh2";
+import { SimulatedClock } from "xstate";
+import type { Clock } from "../../src/actors/clock.ts";
+import { downloadKeys } from "../../src/io/key-download.ts";
+import { type FetchText, type KeySet, openKeyring } from "../../src/io/keyring.ts";
+
+const { utils } = ssh2;
+const key = (name: string): string =>
+  `${utils.generateKeyPairSync("ed25519").public.trim()} ${name}\n`;
+const [anna, ben, carol] = [key("anna"), key("ben"), key("carol")];
+
+const folder = mkdtempSync(join(tmpdir(), "converge-keyring-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+let files = 0;
+
+function fileWith(text: string): string {
+  const path = join(folder, `keys-${files++}`);
+  writeFileSync(path, text);
+  return path;
+}
+
+class Hand extends SimulatedClock implements Clock {
+  wall(): number {
+    return this.now();
+  }
+}
+
+/** Waits, in real time, for something visible. */
+async function until(isSo: () => boolean): Promise<void> {
+  const deadline = performance.now() + 5_000;
+  while (!isSo()) {
+    assert.ok(performance.now() < deadline, "it never became visible");
+    await turn();
+  }
+}
+
+function names({ keys, problems }: KeySet): { who: string[]; problems: string[] } {
+  return { who: keys.map(({ comment }) => comment), problems: [...problems] };
+}
+
+/** A keyring on one file, with a pause that does what the test says instead of waiting. */
+function onFile(file: string, pause: (ms: number) => void = () => undefined) {
+  const clock = new Hand();
+  const told: string[] = [];
+  const waits: number[] = [];
+  const keyring = openKeyring(
+    {
+      file,
+      urls: [],
+      pause: (ms) => {
+        waits.push(ms);
+        pause(ms);
+        return turn();
+      },
+    },
+    clock,
+    (what) => told.push(what),
+  );
+  return { clock, keyring, told, waits, read: async () => names(await keyring.read()) };
+}
+
+describe("a keys file", () => {
+  test("is read afresh every time", async () => {
+    const file = fileWith(anna);
+    const { read, keyring } = onFile(file);
+    assert.deepEqual(await read(), { who: ["anna"], problems: [] });
+    writeFileSync(file, ben + carol);
+    assert.deepEqual(await read(), { who: ["ben", "carol"], problems: [] });
+    writeFileSync(file, "");
+    assert.deepEqual(await read(), { who: [], problems: [] });
+    keyring.close();
+    writeFileSync(file, anna);
+    assert.deepEqual(await read(), { who: ["anna"], problems: [] });
+  });
+
+  test("has its bad lines named, and no more than twenty of them", async () => {
+    const few = fileWith(`${anna}tunnel="0" ${ben}${carol}`);
+    assert.deepEqual(await onFile(few).read(), {
+      who: ["anna", "carol"],
+      problems: [`Line 2 of ${few} is refused: its option "tunnel" is not supported.`],
+    });
+    const many = await onFile(fileWith(`nonsense\n`.repeat(30) + anna)).read();
+    assert.deepEqual([many.who, many.problems.length], [["anna"], 21]);
+    assert.match(many.problems[20] ?? "", /^10 more lines of .* are refused\.$/);
+  });
+
+  test("lets nobody in while it is missing, and is waited for only once", async () => {
+    const { read, waits, keyring } = onFile(join(folder, "missing"));
+    await keyring.ready;
+    const waited = waits.length;
+    assert.deepEqual(waits, [20, 40, 80, 160]);
+    assert.deepEqual(await read(), { who: [], problems: [] });
+    assert.equal(waits.length, waited);
+  });
+
+  test("that is saved by rename is not missing", async () => {
+    const file = fileWith(anna);
+    const { read, keyring, waits } = onFile(file, (ms) => {
+      if (ms === 80) renameSync(fileWith(ben), file);
+    });
+    await keyring.ready;
+    unlinkSync(file);
+    assert.deepEqual(await read(), { who: ["ben"], problems: [] });
+    assert.deepEqual(waits, [20, 40, 80]);
+  });
+
+  for (const [name, make, why] of [
+    ["a folder", (path: string) => mkdirSync(path), "it is not a regular file"],
+    ["a pipe", (path: string) => execFileSync("mkfifo", [path]), "it is not a regular file"],
+    [
+      "too large",
+      (path: string) => writeFileSync(path, Buffer.alloc(1024 * 1024 + 1, "#")),
+      "it is larger than 1 MiB",
+    ],
+  ] as const) {
+    test(`that is ${name} lets nobody in and says so`, async () => {
+      const path = join(folder, `bad-${files++}`);
+      make(path);
+      assert.deepEqual(await onFile(path).read(), {
+        who: [],
+        problems: [`The keys file ${path} cannot be read: ${why}.`],
+      });
+    });
+  }
+
+  test("of exactly 1 MiB is still read", async () => {
+    const file = fileWith(anna.padEnd(1024 * 1024, "\n"));
+    assert.deepEqual(await onFile(file).read(), { who: ["anna"], problems: [] });
+  });
+
+  test("that may not be read says so", {
+    skip: process.getuid?.() === 0 && "root may read everything",
+  }, async () => {
+    const file = fileWith(anna);
+    execFileSync("chmod", ["000", file]);
+    const { who, problems } = await onFile(file).read();
+    assert.deepEqual([who, problems.length], [[], 1]);
+  });
+});
+
+describe("a change of the keys file", () => {
+  test("is told once a change, within a second, and not after close", async () => {
+    const file = fileWith(anna);
+    const { clock, keyring, told } = onFile(file);
+    await keyring.ready;
+    writeFileSync(file, anna + ben);
+    clock.increment(999);
+    await turn();
+    assert.deepEqual(told, []);
+    clock.increment(1);
+    await until(() => told.length === 1);
+    // Looks that find nothing new say nothing: the next thing told is the next change.
+    for (let n = 0; n < 3; n++) {
+      clock.increment(1_000);
+      await keyring.read();
+    }
+    unlinkSync(file);
+    while (told.length < 2) {
+      clock.increment(1_000);
+      await keyring.read();
+    }
+    assert.deepEqual(told, ["keys file changed", "keys file changed"]);
+    keyring.close();
+    writeFileSync(file, carol);
+    clock.increment(10_000);
+    await keyring.read();
+    assert.equal(told.length, 2);
+  });
+
+  test("that is seen only after close is not told", async () => {
+    const file = fileWith(anna);
+    const { clock, keyring, told } = onFile(file);
+    await keyring.ready;
+    writeFileSync(file, ben);
+    clock.increment(1_000);
+    keyring.close();
+    for (let n = 0; n < 5; n++) await keyring.read();
+    assert.deepEqual(told, []);
+  });
+
+  test("by rename is one change, even when the look falls into its gap", async () => {
+    const file = fileWith(anna);
+    let isSaved = false;
+    const { clock, keyring, told } = onFile(file, () => {
+      if (!isSaved) renameSync(fileWith(ben), file);
+      isSaved = true;
+    });
+    await keyring.ready;
+    unlinkSync(file);
+    clock.increment(1_000);
+    await until(() => told.length > 0);
+    assert.ok(isSaved);
+    for (let n = 0; n < 3; n++) {
+      clock.increment(1_000);
+      await keyring.read();
+    }
+    assert.deepEqual(told, ["keys file changed"]);
+    keyring.close();
+  });
+});
+
+const page = "https://forge.example/anna.keys";
+
+/** A keyring on URLs whose every fetch the test answers by hand. */
+function onPages(urls: readonly string[], file: string | null = null) {
+  const clock = new Hand();
+  const told: string[] = [];
+  const asked: { url: string; answer: (text: string) => void; fail: (error: Error) => void }[] = [];
+  const fetchText: FetchText = (url, signal) =>
+    new Promise((answer, fail) => {
+      signal.addEventListener("abort", () => fail(signal.reason as Error));
+      asked.push({ url, answer, fail });
+    });
+  const keyring = openKeyring({ file, urls }, clock, (what) => told.push(what), fetchText);
+  return { clock, keyring, told, asked, read: async () => names(await keyring.read()) };
+}
+
+describe("keys from URLs", () => {
+  test("are fetched at start, after the file's, each URL once", async () => {
+    const file = fileWith(carol);
+    const { keyring, asked, read, told } = onPages([page, `${page}2`, page], file);
+    assert.deepEqual(
+      asked.map(({ url }) => url),
+      [page, `${page}2`],
+    );
+    assert.deepEqual(await read(), {
+      who: ["carol"],
+      problems: [
+        `The keys from ${page} cannot be fetched: they have not been fetched yet.`,
+        `The keys from ${page}2 cannot be fetched: they have not been fetched yet.`,
+      ],
+    });
+    asked[0]?.answer(anna);
+    asked[1]?.answer(`${ben}restrict\n`);
+    await keyring.ready;
+    assert.deepEqual(await read(), {
+      who: ["carol", "anna", "ben"],
+      problems: [`Line 2 of ${page}2 is refused: it has options but no key.`],
+    });
+    assert.deepEqual(told, []);
+    keyring.close();
+  });
+
+  test("are refreshed every five minutes; a failure keeps the last good ones; a change is told", async () => {
+    const { clock, keyring, asked, read, told } = onPages([page]);
+    asked[0]?.answer(anna);
+    await keyring.ready;
+    clock.increment(5 * 60_000 - 1);
+    assert.equal(asked.length, 1);
+    clock.increment(1);
+    assert.equal(asked.length, 2);
+    asked[1]?.fail(new Error("fetch failed", { cause: new Error("it is on fire") }));
+    await turn();
+    assert.deepEqual(await read(), {
+      who: ["anna"],
+      problems: [
+        `The keys from ${page} cannot be fetched: it is on fire. The last good ones stay in force.`,
+      ],
+    });
+    clock.increment(5 * 60_000);
+    asked[2]?.answer(anna);
+    await turn();
+    assert.deepEqual([await read(), told], [{ who: ["anna"], problems: [] }, []]);
+    clock.increment(5 * 60_000);
+    asked[3]?.answer("");
+    await turn();
+    assert.deepEqual(await read(), { who: [], problems: [] });
+    assert.deepEqual(told, [`keys from ${page} changed`]);
+    keyring.close();
+  });
+
+  test("that first fail and then come are told", async () => {
+    const { clock, keyring, asked, told, read } = onPages([page]);
+    asked[0]?.fail(new Error("it answered 503"));
+    await keyring.ready;
+    assert.deepEqual(await read(), {
+      who: [],
+      problems: [`The keys from ${page} cannot be fetched: it answered 503.`],
+    });
+    clock.increment(5 * 60_000);
+    asked[1]?.answer(anna);
+    await turn();
+    assert.deepEqual(told, [`keys from ${page} changed`]);
+    keyring.close();
+  });
+
+  test("are given up after ten seconds", async () => {
+    const { clock, keyring, read } = onPages([page]);
+    clock.increment(10_000);
+    await keyring.ready;
+    assert.deepEqual((await read()).problems, [
+      `The keys from ${page} cannot be fetched: it gave no answer within 10 s.`,
+    ]);
+    keyring.close();
+  });
+
+  test("are never fetched twice at once", async () => {
+    const clock = new Hand();
+    let asked = 0;
+    const fetchText: FetchText = () => {
+      asked++;
+      return new Promise(() => undefined);
+    };
+    const keyring = openKeyring(
+      { file: null, urls: [page], refreshMs: 1_000 },
+      clock,
+      () => undefined,
+      fetchText,
+    );
+    for (let n = 0; n < 50; n++) clock.increment(1_000);
+    await turn();
+    assert.equal(asked, 1);
+    keyring.close();
+  });
+
+  test("are given up on close, and no more are fetched", async () => {
+    const { clock, keyring, asked, told } = onPages([page]);
+    keyring.close();
+    await keyring.ready;
+    clock.increment(60 * 60_000);
+    assert.deepEqual([asked.length, told], [1, []]);
+  });
+
+  for (const [url, problem] of [
+    [
+      "ftp://forge.example/anna.keys",
+      "The keys from ftp://forge.example/anna.keys cannot be fetched: only https and http are fetched.",
+    ],
+    [
+      "file:///etc/passwd",
+      "The keys from file:///etc/passwd cannot be fetched: only https and http are fetched.",
+    ],
+    ["anna", "The keys from anna cannot be fetched: it is no URL."],
+    [
+      "https://me:secret@forge.example/keys?token=secret#secret",
+      "The keys from https://forge.example/keys cannot be fetched: a user name or password in it is not supported.",
+    ],
+  ] as const) {
+    test(`are never asked of ${url}`, async () => {
+      const { keyring, asked, read } = onPages([url]);
+      await keyring.ready;
+      assert.deepEqual(await read(), { who: [], problems: [problem] });
+      assert.equal(asked.length, 0);
+      keyring.close();
+    });
+  }
+});
+
+describe("a download", () => {
+  const server = createServer((request, response) => pages[request.url ?? ""]?.(response));
+  const redirect = (to: string) => (response: ServerResponse) =>
+    void response.writeHead(302, { location: to }).end();
+  const pages: Record<string, (response: ServerResponse) => void> = {
+    "/anna.keys": (response) => void response.end(`${anna}é`),
+    "/moved": redirect("/moved2"),
+    "/moved2": redirect("anna.keys"),
+    "/loop": redirect("/loop"),
+    "/ftp": redirect("ftp://forge.example/anna.keys"),
+    "/none": (response) => void response.writeHead(404).end("Not Found"),
+    "/login": (response) =>
+      void response.writeHead(200, { "content-type": "text/html; charset=utf-8" }).end("<html>"),
+    "/full": (response) => void response.end("#".repeat(256 * 1024)),
+    "/large": (response) => void response.end("#".repeat(256 * 1024 + 1)),
+    "/hangs": (response) => void response.write("#"),
+  };
+  server.listen(0, "127.0.0.1");
+  after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const get = async (path: string, signal = new AbortController().signal): Promise<string> => {
+    if (!server.listening) await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    return downloadKeys(`http://127.0.0.1:${port}${path}`, signal);
+  };
+
+  for (const [path, want] of [
+    ["/anna.keys", `${anna}é`],
+    ["/moved", `${anna}é`],
+    ["/full", "#".repeat(256 * 1024)],
+  ] as const) {
+    test(`of ${path} gives its text`, async () => assert.equal(await get(path), want));
+  }
+
+  for (const [path, message] of [
+    ["/loop", "it redirects more than 5 times"],
+    ["/ftp", "it redirects to ftp"],
+    ["/none", "it answered 404"],
+    ["/login", "it answered with a web page instead of keys"],
+    ["/large", "its answer is larger than 256 KiB"],
+  ] as const) {
+    test(`of ${path} fails: ${message}`, () => assert.rejects(get(path), { message }));
+  }
+
+  test("ends when it is told to", async () => {
+    const stop = new AbortController();
+    const asked = get("/hangs", stop.signal);
+    await once(server, "request");
+    stop.abort(new Error("enough"));
+    await assert.rejects(asked, { message: "enough" });
+  });
+
+  test("asked for by https never goes on by http", async (t) => {
+    const hops: string[] = [];
+    mock.method(globalThis, "fetch", (at: URL) => {
+      hops.push(at.href);
+      const headers = { location: "http://forge.example/anna.keys" };
+      return Promise.resolve(new Response(null, { status: 301, headers }));
+    });
+    t.after(() => mock.restoreAll());
+    const asked = downloadKeys(page, new AbortController().signal);
+    await assert.rejects(asked, { message: "it redirects to http" });
+    assert.deepEqual(hops, [page]);
+  });
+});
