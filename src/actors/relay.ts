@@ -26,7 +26,7 @@ export function startRelay(ports: RelayPorts, clock: Clock): RelayActor {
   const leftMs = (id: RendezvousId): number | null => {
     const agent = actor.getSnapshot().context.agents.get(id);
     return agent?.status
-      ? Math.max(0, agent.status.leftMs - (clock.wall() - agent.statusAtMs))
+      ? Math.max(0, Math.round(agent.status.leftMs - (clock.wall() - agent.statusAtMs)))
       : null;
   };
 

@@ -67,7 +67,7 @@ export function roster(
     const own = clients.get(id) ?? [];
     clients.delete(id);
     const leftMs = agent.status
-      ? Math.max(0, agent.status.leftMs - (wallMs - agent.statusAtMs))
+      ? Math.max(0, Math.round(agent.status.leftMs - (wallMs - agent.statusAtMs)))
       : null;
     const isOver = !leftMs || agent.status?.state === "ending";
     if (agent.control === null && own.length === 0 && isOver) return [];

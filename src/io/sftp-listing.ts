@@ -25,15 +25,15 @@ export function attrsOf(stats: Stats): Attrs {
   };
 }
 
-const typeLetters: Readonly<Record<number, string>> = {
-  2401: "p",
-  4802: "c",
-  9604: "d",
-  14406: "b",
-  16807: "-",
-  21609: "l",
-  26411: "s",
-};
+const typeLetters = new Map([
+  [0o010000, "p"],
+  [0o020000, "c"],
+  [0o040000, "d"],
+  [0o060000, "b"],
+  [0o100000, "-"],
+  [0o120000, "l"],
+  [0o140000, "s"],
+]);
 
 /** `0o104755` → `-rwsr-xr-x`. */
 export function modeText(mode: number): string {
@@ -44,7 +44,7 @@ export function modeText(mode: number): string {
     const marked = runs ? letter : letter.toUpperCase();
     return `${bits & 4 ? "r" : "-"}${bits & 2 ? "w" : "-"}${mode & special ? marked : plain}`;
   };
-  const type = typeLetters[mode & 0o170000] ?? "?";
+  const type = typeLetters.get(mode & 0o170000) ?? "?";
   return `${type}${triple(6, 0o4000, "s")}${triple(3, 0o2000, "s")}${triple(0, 0o1000, "t")}`;
 }
 

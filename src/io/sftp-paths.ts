@@ -47,7 +47,8 @@ export function wirePath(local: LocalPath, platform: NodeJS.Platform): Buffer {
 /** The path of an entry in a directory. */
 export function entryPath(dir: LocalPath, name: Buffer | string): LocalPath {
   if (typeof dir === "string") return win32.join(dir, name.toString());
-  return Buffer.concat([dir, Buffer.from("/"), Buffer.from(name)]);
+  const isRoot = dir.length === 1 && dir[0] === 0x2f;
+  return Buffer.concat([dir, Buffer.from(isRoot ? "" : "/"), Buffer.from(name)]);
 }
 
 /** Latin-1 keeps every byte, so the text functions serve for paths that are no text. */

@@ -21,12 +21,13 @@ import {
   parseAuthorizedKeys,
   verifies,
 } from "../../src/io/authorized-keys.ts";
+import { ed25519Pair } from "../support/ed25519-pair.ts";
 
 const { Server, utils } = ssh2;
 
 const pairs = {
-  ed25519: utils.generateKeyPairSync("ed25519"),
-  other: utils.generateKeyPairSync("ed25519"),
+  ed25519: ed25519Pair(),
+  other: ed25519Pair(),
   p256: utils.generateKeyPairSync("ecdsa", { bits: 256 }),
   p384: utils.generateKeyPairSync("ecdsa", { bits: 384 }),
   p521: utils.generateKeyPairSync("ecdsa", { bits: 521 }),
@@ -483,7 +484,7 @@ describe("a real ssh", () => {
   /** Whether ssh with these arguments logs in at a server that knows this file. */
   async function logsIn(file: string, args: string[]): Promise<boolean> {
     const { keys } = parseAuthorizedKeys(file);
-    const hostKeys = [utils.generateKeyPairSync("ed25519").private];
+    const hostKeys = [ed25519Pair().private];
     const server = new Server({ hostKeys }, (client) => {
       client.on("error", () => undefined);
       client.on("authentication", (auth: AuthContext) => {

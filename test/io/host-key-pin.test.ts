@@ -14,8 +14,9 @@ import { after, describe, test } from "node:test";
 import ssh2 from "ssh2";
 import { fingerprintOf } from "../../src/io/authorized-keys.ts";
 import { isFingerprint, pinHostKey, type Verdict } from "../../src/io/host-key-pin.ts";
+import { ed25519Pair } from "../support/ed25519-pair.ts";
 
-const { Server, utils } = ssh2;
+const { Server } = ssh2;
 
 const strict = "kex-strict-s-v00@openssh.com";
 const rightKey = Buffer.from("0000000b7373682d65643235353139", "hex");
@@ -472,7 +473,7 @@ describe("a real ssh", () => {
   // sshd as root wants /run/sshd; as nobody it does not, but must be able to read its files.
   chmodSync(folder, 0o755);
   after(() => rmSync(folder, { recursive: true, force: true }));
-  const other = fingerprintOfText(utils.generateKeyPairSync("ed25519").public);
+  const other = fingerprintOfText(ed25519Pair().public);
 
   for (const kex of [
     "curve25519-sha256",
@@ -483,7 +484,7 @@ describe("a real ssh", () => {
   ] as const) {
     for (const isRight of [true, false]) {
       test(`with ${kex} ${isRight ? "gets through to" : "never talks to"} an ssh2 server with ${isRight ? "the pinned" : "another"} key`, async () => {
-        const host = utils.generateKeyPairSync("ed25519");
+        const host = ed25519Pair();
         let asked = 0;
         const server = new Server(
           { hostKeys: [host.private], algorithms: { kex: [kex] } },

@@ -9,15 +9,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, mock, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import ssh2 from "ssh2";
 import { SimulatedClock } from "xstate";
 import type { Clock } from "../../src/actors/clock.ts";
 import { downloadKeys } from "../../src/io/key-download.ts";
 import { type FetchText, type KeySet, openKeyring } from "../../src/io/keyring.ts";
+import { ed25519Pair } from "../support/ed25519-pair.ts";
 
-const { utils } = ssh2;
-const key = (name: string): string =>
-  `${utils.generateKeyPairSync("ed25519").public.trim()} ${name}\n`;
+const key = (name: string): string => `${ed25519Pair().public.trim()} ${name}\n`;
 const [anna, ben, carol] = [key("anna"), key("ben"), key("carol")];
 
 const folder = mkdtempSync(join(tmpdir(), "converge-keyring-"));
