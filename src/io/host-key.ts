@@ -32,7 +32,13 @@ export function openHostKey(file: string | null): HostKey {
   return hostKeyOf(made, file);
 }
 
-const newKey = (): string => ssh2.utils.generateKeyPairSync("ed25519").private;
+/** ssh2 1.17 strips leading zeros of the public half, so one key in 256 cannot be read again. */
+function newKey(): string {
+  for (;;) {
+    const made = ssh2.utils.generateKeyPairSync("ed25519").private;
+    if (!(ssh2.utils.parseKey(made) instanceof Error)) return made;
+  }
+}
 
 function hostKeyOf(privateKey: string, file = "in memory"): HostKey {
   const read = ssh2.utils.parseKey(privateKey);

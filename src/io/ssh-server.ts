@@ -35,6 +35,8 @@ ssh2.Server.KEEPALIVE_CLIENT_INTERVAL = 0;
 /** Like sshd's LoginGraceTime and MaxAuthTries, a little stricter. */
 const loginGraceMs = 30_000;
 const triesMost = 6;
+/** At the agent's end, what a client gets to leave by itself. */
+const leaveMs = 1_000;
 
 export interface SshServerConfig {
   readonly hostKey: HostKey;
@@ -292,21 +294,35 @@ export function openSshServer(
     },
   };
 
-  /** Lets the channels close, says DISCONNECT, and waits for the link; never for long. */
-  function dismiss({ connection, link, running }: Visitor): Promise<void> {
+  /**
+   * Lets the channels close and the client leave by itself, as ssh does after its last channel: a
+   * DISCONNECT in the same breath would make it forget the exit status. Never waits for long.
+   */
+  function dismiss({ connection, link, running, kinds }: Visitor): Promise<void> {
     return new Promise((resolve) => {
-      const timer = clock.setTimeout(() => link.terminate(), 2_000);
+      const timers = new Set<unknown>();
+      const later = (ms: number, act: () => void): void => {
+        const timer = clock.setTimeout(() => {
+          timers.delete(timer);
+          act();
+        }, ms);
+        timers.add(timer);
+      };
       link.once("close", () => {
-        clock.clearTimeout(timer);
+        for (const timer of timers) clock.clearTimeout(timer);
         resolve();
       });
+      if (link.readyState === link.CLOSED) return resolve();
       const part = (): void => {
-        if (running.size > 0 && link.readyState === link.OPEN)
-          return void clock.setTimeout(part, 20);
         if (connection) connection.end();
         else shut(link, clock, closeCodes.goingAway);
       };
-      part();
+      const settle = (): void => {
+        if (running.size > 0) later(20, settle);
+        else later(kinds.size > 0 ? leaveMs : 0, part);
+      };
+      settle();
+      later(3 * leaveMs, () => link.terminate());
     });
   }
 }

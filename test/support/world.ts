@@ -6,7 +6,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import ssh2 from "ssh2";
 import { type RunningAgent, startAgent } from "../../src/actors/agent.ts";
 import type { AgentNews, Log } from "../../src/actors/ports.ts";
 import { drained, type RelayActor, startRelay } from "../../src/actors/relay.ts";
@@ -21,6 +20,7 @@ import { type OpenRelayPorts, openRelayPorts } from "../../src/io/relay-ports.ts
 import { openTerminal } from "../../src/io/terminal.ts";
 import type { Ending, RendezvousId } from "../../src/machines/vocabulary.ts";
 import { type HandClock, handClock } from "./clock.ts";
+import { ed25519Pair } from "./ed25519-pair.ts";
 import { until } from "./until.ts";
 
 export const root = resolve(import.meta.dirname, "../..");
@@ -202,7 +202,7 @@ export async function meet(
 
   const newKey = (comment = "dev@laptop"): { file: string; publicKey: string } => {
     keys += 1;
-    const pair = ssh2.utils.generateKeyPairSync("ed25519", { comment });
+    const pair = ed25519Pair(comment);
     const file = join(dir, `key-${keys}`);
     writeFileSync(file, pair.private, { mode: 0o600 });
     return { file, publicKey: pair.public };
