@@ -1,15 +1,27 @@
 /**
- * Build: compiles the three programs to dist/, which plain Node runs. Nothing but Node is needed
- * to start it; what it needs besides, `prepare.mjs` has installed.
+ * Build: compiles the three programs to dist/, which plain Node runs. The new dist takes the place
+ * of the old one in one step, so that a program that starts meanwhile finds one or the other.
  */
 import { execFileSync } from "node:child_process";
-import { chmodSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./prepare.mjs";
 
-rmSync(join(root, "dist"), { recursive: true, force: true });
-execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"], {
-  cwd: root,
-  stdio: "inherit",
-});
-for (const name of ["converge", "agent", "wsproxy"]) chmodSync(join(root, `dist/cli/${name}.js`), 0o755);
+const folder = (name) => join(root, name);
+const tsc = folder("node_modules/typescript/bin/tsc");
+const made = `dist-${process.pid}`;
+try {
+  execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", made], {
+    cwd: root,
+    stdio: "inherit",
+  });
+  for (const name of ["converge", "agent", "wsproxy"])
+    chmodSync(folder(`${made}/cli/${name}.js`), 0o755);
+  if (existsSync(folder("dist"))) renameSync(folder("dist"), folder(`${made}-old`));
+  renameSync(folder(made), folder("dist"));
+} catch (error) {
+  console.error(`The build failed: ${error.message}`);
+  process.exitCode = 1;
+} finally {
+  for (const name of [made, `${made}-old`]) rmSync(folder(name), { recursive: true, force: true });
+}

@@ -35,7 +35,10 @@ export function installPackages() {
 
 /** Builds dist/ unless it is newer than every source. */
 export function build() {
-  execFileSync(process.execPath, [join(root, "scripts/build.mjs")], { cwd: root, stdio: "inherit" });
+  execFileSync(process.execPath, [join(root, "scripts/build.mjs")], {
+    cwd: root,
+    stdio: "inherit",
+  });
 }
 
 /** Programs that are missing from PATH. */
@@ -45,9 +48,7 @@ export function missingPrograms(programs) {
       !(process.env.PATH ?? "")
         .split(process.platform === "win32" ? ";" : ":")
         .concat("/usr/sbin")
-        .some((folder) =>
-          [name, `${name}.exe`].some((file) => existsSync(join(folder, file))),
-        ),
+        .some((folder) => [name, `${name}.exe`].some((file) => existsSync(join(folder, file)))),
   );
 }
 
@@ -76,4 +77,3 @@ export function installPrograms(wanted) {
   );
   process.exit(1);
 }
-

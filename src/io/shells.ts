@@ -108,13 +108,12 @@ function canExecute(path: string): boolean {
   }
 }
 
-/** Shells that take `-l` for "be a login shell", as sshd makes them by a dash before their name. */
-const takesLogin: ReadonlySet<string> = new Set(usual.unix);
-
-/** Arguments for an interactive login shell; none for a shell nobody knows. */
+/**
+ * Arguments for an interactive shell. Unlike sshd's it is no login shell: /etc/profile would replace
+ * the job's own PATH. On a terminal it is interactive by itself.
+ */
 export function interactiveArgs(shell: Shell): string[] {
   const name = shell.name.toLowerCase();
-  if (takesLogin.has(name)) return [];
   return name === "pwsh" || name === "powershell" ? ["-NoLogo"] : [];
 }
 

@@ -130,10 +130,9 @@ test("one that traps the hang-up is killed after 5 s, and what it forks meanwhil
 
 test("reaping is given up after 10 s", async () => {
   const marker = randomUUID();
-  // Breeds faster than it is killed: every one ignores the hang-up and starts the next in a new session.
   const clock = new HandClock();
-  const command = session(marker, `trap : HUP; echo $$ >breeder; while :; do sleep 0.1; done`);
-  const pid = await pidIn("breeder");
+  const command = session(marker, `trap : HUP; echo $$ >undying; while :; do sleep 0.1; done`);
+  const pid = await pidIn("undying");
   const reaped = reap(marker, clock);
   const isReaped = kept(reaped);
   // The clock leaps over the grace and the limit, so that no kill is sent in between.

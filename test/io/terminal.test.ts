@@ -54,7 +54,7 @@ test("a reader that pauses in the middle gets everything, in order", async () =>
   terminal.stdout.on("data", (chunk: Buffer) => {
     chunks.push(chunk);
     terminal.stdout.pause();
-    setImmediate(() => terminal.stdout.resume());
+    void setImmediate().then(() => terminal.stdout.resume());
   });
   await terminal.exited;
   const numbers = Array.from({ length: 40_000 }, (_, index) => `${index + 1}\n`);
@@ -87,7 +87,7 @@ function childrenOf(parent: number | null): number[] {
 }
 
 test("the size is seen at the start, after a resize, and zero keeps what was", async () => {
-  const terminal = sh('stty size; trap "stty size" WINCH; while :; do sleep 0.01; done');
+  const terminal = sh('trap "stty size" WINCH; stty size; while :; do sleep 0.01; done');
   const output = heard(terminal.stdout);
   await until("the first size", () => output.text() === "33 91\r\n");
   terminal.resize(120, 40);

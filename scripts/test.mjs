@@ -1,0 +1,62 @@
+/**
+ * Test: sets up what the tests need, then runs them: rules first (they take seconds), then the
+ * stories with real OpenSSH. `--fast` leaves the stories out, `--long` runs their full sizes;
+ * file names run those alone.
+ */
+import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { build, installPackages, installPrograms, root } from "./prepare.mjs";
+
+const args = process.argv.slice(2);
+const isFast = args.includes("--fast");
+const isLong = args.includes("--long");
+const named = args.filter((arg) => !arg.startsWith("--"));
+
+/** Programs that the stories use, and the Debian packages that hold them. */
+const programs = {
+  ssh: "openssh-client",
+  scp: "openssh-client",
+  sftp: "openssh-client",
+  sshd: "openssh-server",
+  "ssh-keygen": "openssh-client",
+  git: "git",
+  rsync: "rsync",
+  openssl: "openssl",
+  curl: "curl",
+};
+
+installPackages();
+installPrograms(programs);
+build();
+
+const found = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".test.ts"))
+  .map((name) => `test/${name.replaceAll("\\", "/")}`)
+  .sort();
+const isStory = (file) => file.startsWith("test/stories/");
+const groups =
+  named.length > 0
+    ? [named]
+    : [found.filter((file) => !isStory(file)), ...(isFast ? [] : [found.filter(isStory)])];
+
+for (const files of groups) {
+  const { status } = spawnSync(
+    process.execPath,
+    [
+      "--import",
+      "tsx",
+      "--test",
+      "--test-reporter=spec",
+      `--test-timeout=${isLong ? 3_600_000 : 300_000}`,
+      "--test-concurrency=2",
+      ...files,
+    ],
+    {
+      cwd: root,
+      stdio: "inherit",
+      env: { ...process.env, ...(isLong && { CONVERGE_TEST_LONG: "1" }) },
+    },
+  );
+  if (status !== 0) process.exit(status ?? 1);
+}

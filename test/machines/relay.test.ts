@@ -1,0 +1,181 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createActor, fromPromise, SimulatedClock } from "xstate";
+import { pairingMachine } from "../../src/machines/pairing.ts";
+import { idFor, relayMachine, remembered } from "../../src/machines/relay.ts";
+import type {
+  AgentFacts,
+  IdentityKey,
+  LinkId,
+  PairingOutcome,
+  RendezvousId,
+  SpliceReport,
+  Ticket,
+} from "../../src/machines/vocabulary.ts";
+
+const id = (text: string) => text as RendezvousId;
+const link = (text: string) => text as LinkId;
+const ticket = (text: string) => text as Ticket;
+const key = (text: string) => text as IdentityKey;
+const facts = {} as AgentFacts;
+const day = 24 * 60 * 60_000;
+
+function start() {
+  const clock = new SimulatedClock();
+  const done: string[] = [];
+  let hangUp: (report: SpliceReport) => void = () => {};
+  const pairing = pairingMachine.provide({
+    actors: {
+      splice: fromPromise(
+        () =>
+          new Promise<SpliceReport>((resolve) => {
+            hangUp = resolve;
+          }),
+      ),
+    },
+    actions: {
+      tellWaiting: (_, { client, waitMs }) => void done.push(`${client} waits ${waitMs}`),
+      summonAgent: (_, { pairing }) =>
+        void done.push(`${pairing.agent?.control} summoned with ${pairing.ticket}`),
+      hangUp: (_, { pairing }) => void done.push(`${pairing.client}: ${pairing.outcome.kind}`),
+    },
+  });
+  const actor = createActor(
+    relayMachine.provide({
+      actors: { pairing },
+      actions: {
+        welcomeAgent: (_, { control, id }) => void done.push(`${control} is ${id}`),
+        turnAway: (_, { control }) => void done.push(`${control} turned away`),
+        dismissFormer: (_, { control }) => void (control && done.push(`${control} dismissed`)),
+      },
+    }),
+    { clock, input: { summonMs: 10_000, rememberMs: day } },
+  ).start();
+  const register = (control: string, ids: string[], by: string, atMs = 0): void =>
+    actor.send({
+      type: "AGENT.REGISTERED",
+      control: link(control),
+      ids: ids.map(id),
+      key: key(by),
+      facts,
+      atMs,
+    });
+  const knock = (client: string, at: string, waitMs = 0): void =>
+    actor.send({
+      type: "CLIENT.KNOCKED",
+      id: id(at),
+      ticket: ticket(`t-${client}`),
+      client: link(client),
+      facts: { address: "192.0.2.1" },
+      waitMs,
+      atMs: 0,
+    });
+  const told = (): string[] => done.splice(0);
+  return { actor, clock, register, knock, told, hangUp: (r: SpliceReport) => hangUp(r) };
+}
+
+test("an id is its first owner's; a stranger gets another", () => {
+  const { register, told } = start();
+  register("c1", ["job", "job-x"], "ann");
+  register("c2", ["job", "job-y"], "bob");
+  assert.deepEqual(told(), ["c1 is job", "c2 is job-y"]);
+});
+
+test("the same key wins at once over its old link", () => {
+  const { actor, register, told } = start();
+  register("c1", ["job"], "ann");
+  register("c2", ["job"], "ann");
+  assert.deepEqual(told(), ["c1 is job", "c1 dismissed", "c2 is job"]);
+  actor.send({ type: "AGENT.LOST", id: id("job"), control: link("c1"), atMs: 1 });
+  assert.equal(actor.getSnapshot().context.agents.get(id("job"))?.control, "c2");
+});
+
+test("a lost agent keeps its id for a day, and no longer", () => {
+  const { actor, register, told } = start();
+  register("c1", ["job"], "ann");
+  actor.send({ type: "AGENT.LOST", id: id("job"), control: link("c1"), atMs: 0 });
+  register("c2", ["job", "job-y"], "bob", day - 1);
+  register("c3", ["other"], "eve", day + 1);
+  register("c4", ["job", "job-z"], "bob", day + 1);
+  assert.deepEqual(told(), ["c1 is job", "c2 is job-y", "c3 is other", "c4 is job"]);
+});
+
+test("nothing free: turned away", () => {
+  const { register, told } = start();
+  register("c1", ["job"], "ann");
+  register("c2", ["job"], "bob");
+  assert.deepEqual(told(), ["c1 is job", "c2 turned away"]);
+});
+
+test("idFor and remembered are pure", () => {
+  const agents = new Map();
+  const registration = { control: link("c"), ids: [id("a")], key: key("k"), facts, atMs: 0 };
+  assert.equal(idFor({ agents }, registration), "a");
+  assert.deepEqual(remembered({ agents, rememberMs: 1, summonMs: 1 }, 0), new Map());
+});
+
+test("a knock on an agent that is there is summoned and spliced, and leaves nothing behind", async () => {
+  const { actor, register, knock, told, hangUp } = start();
+  register("c1", ["job"], "ann");
+  knock("alice", "job");
+  actor.send({ type: "AGENT.DIALLED", ticket: ticket("t-alice"), link: link("d1") });
+  actor.send({ type: "CLIENT.GONE", ticket: ticket("t-alice") });
+  assert.equal(actor.getSnapshot().context.pairings.size, 1, "the splice says when it is over");
+  hangUp({ clientBytes: 1, agentBytes: 2, endedBy: "client" });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(told(), ["c1 is job", "c1 summoned with t-alice", "alice: served"]);
+  assert.equal(actor.getSnapshot().context.pairings.size, 0);
+  assert.deepEqual(Object.keys(actor.getSnapshot().children), []);
+});
+
+const outcomes: [string, (w: ReturnType<typeof start>) => void, PairingOutcome["kind"]][] = [
+  ["no agent, no patience", ({ knock }) => knock("alice", "job"), "no such rendezvous"],
+  [
+    "no agent within the wait",
+    ({ knock, clock }) => {
+      knock("alice", "job", 5_000);
+      clock.increment(5_000);
+    },
+    "no such rendezvous",
+  ],
+  [
+    "the agent does not dial back",
+    ({ register, knock, clock }) => {
+      register("c1", ["job"], "ann");
+      knock("alice", "job");
+      clock.increment(10_000);
+    },
+    "agent silent",
+  ],
+  [
+    "the client gives up while it waits",
+    ({ knock, actor }) => {
+      knock("alice", "job", 5_000);
+      actor.send({ type: "CLIENT.GONE", ticket: ticket("t-alice") });
+    },
+    "client gave up",
+  ],
+];
+for (const [name, act, kind] of outcomes) {
+  test(`a pairing where ${name}`, () => {
+    const world = start();
+    act(world);
+    assert.equal(world.told().at(-1), `alice: ${kind}`);
+    assert.equal(world.actor.getSnapshot().context.pairings.size, 0);
+  });
+}
+
+test("a parked client is summoned when the agent comes, and again when it comes back", () => {
+  const { register, knock, told } = start();
+  knock("alice", "job", 60_000);
+  register("c1", ["job"], "ann");
+  register("c2", ["job"], "ann");
+  assert.deepEqual(told(), [
+    "alice waits 60000",
+    "c1 is job",
+    "c1 summoned with t-alice",
+    "c1 dismissed",
+    "c2 is job",
+    "c2 summoned with t-alice",
+  ]);
+});
