@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  contextPath,
+  duration,
+  durations,
+  integer,
+  listenAddress,
+  logLevel,
+  names,
+  proxyRange,
+  relayUrl,
+  timeout,
+  webUrl,
+} from "../../cli/flags.ts";
+
+const good: [string, (text: string) => unknown, string, unknown][] = [
+  ["duration", duration, "90s", 90_000],
+  ["duration", duration, "30m", 1_800_000],
+  ["duration", duration, "2h", 7_200_000],
+  ["duration", duration, "0s", 0],
+  ["duration", duration, "8784h", 31_622_400_000],
+  ["timeout", timeout, "3s", 3_000],
+  ["durations", durations, "1m,5m,10s,5m", [300_000, 60_000, 10_000]],
+  ["durations", durations, "", []],
+  ["names", names, " zsh, ,bash", ["zsh", "bash"]],
+  ["integer", integer(0, 255), "0", 0],
+  ["integer", integer(0, 255), "255", 255],
+  ["listen", listenAddress("0.0.0.0"), "8000", { host: "0.0.0.0", port: 8000 }],
+  ["listen", listenAddress("0.0.0.0"), "127.0.0.1:0", { host: "127.0.0.1", port: 0 }],
+  ["listen", listenAddress("0.0.0.0"), "[::1]:80", { host: "::1", port: 80 }],
+  ["listen", listenAddress("0.0.0.0"), "localhost:65535", { host: "localhost", port: 65535 }],
+  ["context path", contextPath, "/", ""],
+  ["context path", contextPath, "/a/b/", "/a/b"],
+  ["range", proxyRange, "10.0.0.0/8", "10.0.0.0/8"],
+  ["range", proxyRange, "::1", "::1"],
+  ["range", proxyRange, "loopback", "loopback"],
+  ["level", logLevel, "debug", "debug"],
+  ["key url", webUrl, "https://forge.example/ann.keys?x=1", "https://forge.example/ann.keys?x=1"],
+];
+for (const [name, parse, text, want] of good)
+  test(`${name} reads ${JSON.stringify(text)}`, () => assert.deepEqual(parse(text), want));
+
+const bad: [string, (text: string) => unknown, string[]][] = [
+  ["duration", duration, ["", "10", "-1m", "1.5h", "1d", "8785h", "1h30m", " 5m", "9999999999s"]],
+  ["timeout", timeout, ["0s", "2s"]],
+  ["durations", durations, ["5m,,1m", "5m;1m", "x"]],
+  ["integer", integer(0, 255), ["", "-1", "256", "1.5", "0x10", "1e2"]],
+  [
+    "listen",
+    listenAddress("0.0.0.0"),
+    ["", ":80", "a b:80", "1.2.3.4:", "65536", "[zz]:80", "::1:80", "[1.2.3.4]:80"],
+  ],
+  ["context path", contextPath, ["x", "/a b", "/../x", "/a//b", "/a?b", "/%2e"]],
+  ["range", proxyRange, ["10.0.0.0/33", "::1/129", "10.0.0.0/8/8", "host", "", "10.0.0.0/"]],
+  ["level", logLevel, ["loud", ""]],
+  ["url", relayUrl, ["", "host", "ftp://x", "https://a:b@x", "https://x?y", "https://x#y"]],
+  ["key url", webUrl, ["file:///etc/passwd", "x", ""]],
+];
+for (const [name, parse, texts] of bad)
+  for (const text of texts)
+    test(`${name} refuses ${JSON.stringify(text)} with what to write instead`, () =>
+      assert.throws(() => parse(text), { name: "InvalidArgumentError" }));
