@@ -1,0 +1,165 @@
+/**
+ * Peers: the programs that are measured, started on loopback and ended in order: our relay and
+ * agent, Debian's socat, websockify and sshd.
+ */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+
+export const root = resolve(import.meta.dirname, "..");
+const started: ChildProcess[] = [];
+export const folder = mkdtempSync(join(tmpdir(), "converge-bench-"));
+
+export function endAll(): void {
+  for (const child of started) child.kill("SIGTERM");
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function start(file: string, args: string[], cwd = folder): ChildProcess {
+  const child = spawn(file, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
+  started.push(child);
+  return child;
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((done) => server.once("listening", done));
+  const address = server.address();
+  await new Promise((done) => server.close(done));
+  return typeof address === "object" && address ? address.port : 0;
+}
+
+/** Resolves when something listens there. */
+async function listening(port: number): Promise<void> {
+  for (let tries = 0; tries < 400; tries += 1) {
+    const socket = connect(port, "127.0.0.1");
+    const ok = await new Promise<boolean>((done) => {
+      socket.once("connect", () => done(true));
+      socket.once("error", () => done(false));
+    });
+    socket.destroy();
+    if (ok) return;
+    await new Promise((done) => setTimeout(done, 25));
+  }
+  throw new Error(`nothing listens on ${port}`);
+}
+
+const jsonLine = (
+  child: ChildProcess,
+  from: "stdout" | "stderr",
+  is: (v: Record<string, unknown>) => boolean,
+) =>
+  new Promise<Record<string, unknown>>((done) => {
+    const stream = child[from];
+    if (!stream) return;
+    createInterface({ input: stream }).on("line", (line) => {
+      try {
+        const value = JSON.parse(line);
+        if (is(value)) done(value);
+      } catch {
+        // not one of ours
+      }
+    });
+  });
+
+/** Our relay; its pid and URL. */
+export async function startRelay(): Promise<{ pid: number; url: string }> {
+  const child = start(process.execPath, [
+    join(root, "dist/cli/converge.js"),
+    "--listen",
+    "127.0.0.1:0",
+  ]);
+  const { port } = await jsonLine(child, "stderr", ({ msg }) => msg === "relay listening");
+  return { pid: child.pid ?? 0, url: `http://127.0.0.1:${port}` };
+}
+
+export interface Keys {
+  readonly file: string;
+}
+
+export function makeKeys(): Keys {
+  const file = join(folder, "key");
+  execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", file]);
+  return { file };
+}
+
+/** Our agent behind our relay; ssh options that lead to it. */
+export async function startAgent(
+  relay: string,
+  keys: Keys,
+): Promise<{ pid: number; ssh: string[] }> {
+  const job = join(folder, "job");
+  mkdirSync(job);
+  copyFileSync(`${keys.file}.pub`, join(job, ".authorized_keys"));
+  writeFileSync(join(job, ".hold"), "");
+  const child = start(
+    process.execPath,
+    [join(root, "dist/cli/agent.js"), "--json", "--timeout", "2h", "--log-level", "error", relay],
+    job,
+  );
+  const { clientUrl } = await jsonLine(child, "stdout", ({ event }) => event === "ready");
+  writeFileSync(join(job, ".hold"), "");
+  const proxy = `${process.execPath} ${join(root, "dist/cli/wsproxy.js")} --quiet ${clientUrl}`;
+  return { pid: child.pid ?? 0, ssh: [...common(keys), `-oProxyCommand=${proxy}`, "job@agent"] };
+}
+
+const common = (keys: Keys): string[] => [
+  "-F/dev/null",
+  "-i",
+  keys.file,
+  "-oIdentitiesOnly=yes",
+  "-oUserKnownHostsFile=/dev/null",
+  "-oStrictHostKeyChecking=no",
+  "-oLogLevel=ERROR",
+  "-oKexAlgorithms=curve25519-sha256",
+  "-oCiphers=aes128-gcm@openssh.com",
+];
+
+/** Debian's sshd on a port of its own. */
+export async function startSshd(keys: Keys): Promise<{ pid: number; ssh: string[] }> {
+  const port = await freePort();
+  const hostKey = join(folder, "sshd-key");
+  execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", hostKey]);
+  const config = join(folder, "sshd_config");
+  mkdirSync("/run/sshd", { recursive: true });
+  writeFileSync(
+    config,
+    [
+      `Port ${port}`,
+      "ListenAddress 127.0.0.1",
+      `HostKey ${hostKey}`,
+      `AuthorizedKeysFile ${keys.file}.pub`,
+      "StrictModes no",
+      "PermitRootLogin yes",
+      "UsePAM no",
+      "PidFile none",
+      "",
+    ].join("\n"),
+  );
+  const child = start("/usr/sbin/sshd", ["-D", "-e", "-f", config]);
+  await listening(port);
+  return { pid: child.pid ?? 0, ssh: [...common(keys), "-p", String(port), "127.0.0.1"] };
+}
+
+/** A plain TCP relay to `target`. */
+export async function startSocat(target: number): Promise<{ pid: number; port: number }> {
+  const port = await freePort();
+  const child = start("socat", [
+    "-b65536",
+    `TCP-LISTEN:${port},bind=127.0.0.1,fork,reuseaddr,nodelay`,
+    `TCP:127.0.0.1:${target},nodelay`,
+  ]);
+  await listening(port);
+  return { pid: child.pid ?? 0, port };
+}
+
+/** Debian's websockify: a websocket in front of a TCP `target`. */
+export async function startWebsockify(target: number): Promise<{ pid: number; url: string }> {
+  const port = await freePort();
+  const child = start("websockify", [`127.0.0.1:${port}`, `127.0.0.1:${target}`]);
+  await listening(port);
+  return { pid: child.pid ?? 0, url: `ws://127.0.0.1:${port}/` };
+}

@@ -1,0 +1,19 @@
+/** Bench: installs the peers to be measured against, builds, and runs bench/run.ts. */
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { build, installPackages, installPrograms, root } from "./prepare.mjs";
+
+installPackages();
+installPrograms({
+  ssh: "openssh-client",
+  sshd: "openssh-server",
+  socat: "socat",
+  websockify: "websockify",
+});
+build();
+const { status } = spawnSync(
+  process.execPath,
+  ["--import", "tsx", join(root, "bench/run.ts"), ...process.argv.slice(2)],
+  { cwd: root, stdio: "inherit" },
+);
+process.exit(status ?? 1);
