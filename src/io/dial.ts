@@ -3,10 +3,10 @@
  * It knows which failures are whose, and nothing of what is said afterwards.
  */
 import { readFileSync } from "node:fs";
-import type { Agent as HttpAgent, IncomingMessage } from "node:http";
-import { getProxyForUrl } from "proxy-from-env";
+import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
 import { ConvergeError, reasonOf } from "../actors/errors.ts";
+import { proxyAgentFor } from "./proxy.ts";
 import { plainText } from "./text.ts";
 
 /** TCP, TLS, a proxy and the upgrade together may take so long. */
@@ -53,13 +53,14 @@ export function socketUrl(base: URL, path = ""): URL {
  */
 export async function dial(config: DialConfig, signal: AbortSignal): Promise<WebSocket> {
   const { url, trust } = config;
+  const tls = { rejectUnauthorized: !trust.insecure, ...(trust.ca !== null && { ca: trust.ca }) };
+  const agent = await proxyAgentFor(url, tls);
   const socket = new WebSocket(url, config.subprotocol ?? [], {
     perMessageDeflate: false,
     handshakeTimeout: handshakeMs,
     maxPayload: config.maxPayload,
-    rejectUnauthorized: !trust.insecure,
-    ...(trust.ca !== null && { ca: trust.ca }),
-    ...(await proxyFor(url, trust)),
+    ...tls,
+    ...(agent && { agent }),
   });
   const abort = (): void => socket.terminate();
   signal.addEventListener("abort", abort, { once: true });
@@ -76,22 +77,6 @@ export async function dial(config: DialConfig, signal: AbortSignal): Promise<Web
     });
     socket.once("error", (error) => reject(failure(url, error)));
   }).finally(() => signal.removeEventListener("abort", abort));
-}
-
-/** The agent option for a proxy, when the environment wants one for this URL. */
-async function proxyFor(url: URL, trust: Trust): Promise<{ agent?: HttpAgent }> {
-  const proxy = getProxyForUrl(url.href.replace(/^ws/, "http"));
-  if (proxy === "") return {};
-  if (!/^https?:\/\//.test(proxy))
-    throw new ConvergeError("CONVERGE_PROXY", "only http:// and https:// proxies can be used");
-  // Loaded here since most have no proxy, and every ssh waits for wsproxy to start.
-  const { HttpsProxyAgent } = await import("https-proxy-agent");
-  return {
-    agent: new HttpsProxyAgent(proxy, {
-      rejectUnauthorized: !trust.insecure,
-      ...(trust.ca !== null && { ca: trust.ca }),
-    }) as unknown as HttpAgent,
-  };
 }
 
 const tlsCodes =

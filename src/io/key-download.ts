@@ -1,10 +1,13 @@
 /**
  * Key download: fetches a page of public keys, such as a forge's `/<user>.keys`, within bounds.
  *
- * Knows nothing of keys, and no proxies: Node's own fetch is what it uses. Whoever can change the
- * answer can log in, so a page asked for by https never comes by way of http.
+ * Knows nothing of keys. Node's own `fetch` ignores the environment's proxies, so it is `request`
+ * that is used. Whoever can change the answer can log in, so a page asked for by https never comes
+ * by way of http.
  */
-
+import { type IncomingMessage, request } from "node:http";
+import { request as secureRequest } from "node:https";
+import { proxyAgentFor } from "./proxy.ts";
 import { plainText } from "./text.ts";
 
 /** Far more than anybody's keys; a larger answer is an error page or an attack. */
@@ -18,21 +21,23 @@ const mostRedirects = 5;
 export async function downloadKeys(url: string, signal: AbortSignal): Promise<string> {
   let at = new URL(url);
   for (let hops = 0; hops <= mostRedirects; hops++) {
-    const answer = await fetch(at, {
-      signal,
-      redirect: "manual",
-      headers: { accept: "text/plain" },
-    });
-    const location = answer.headers.get("location");
-    if (answer.status < 300 || answer.status > 399 || location === null) return textOf(answer);
-    await answer.body?.cancel();
-    const next = new URL(location, at);
-    if (next.protocol !== "https:" && (at.protocol === "https:" || next.protocol !== "http:")) {
-      throw new Error(`it redirects to ${next.protocol.slice(0, -1)}`);
-    }
-    at = next;
+    const answer = await get(at, signal);
+    const { location } = answer.headers;
+    const status = answer.statusCode ?? 0;
+    if (status < 300 || status > 399 || location === undefined) return await textOf(answer);
+    answer.destroy();
+    at = nextHop(at, location);
   }
   throw new Error(`it redirects more than ${mostRedirects} times`);
+}
+
+/** Where a redirect leads, RFC 9110 15.4; an Error for anything less safe than where it comes from. */
+export function nextHop(at: URL, location: string): URL {
+  const next = new URL(location, at);
+  if (next.protocol !== "https:" && (at.protocol === "https:" || next.protocol !== "http:")) {
+    throw new Error(`it redirects to ${next.protocol.slice(0, -1)}`);
+  }
+  return next;
 }
 
 /** Why keys are not fetched from there, as a clause; null when they may be. */
@@ -48,15 +53,27 @@ export function withoutSecrets(url: string): string {
   return plainText(url.replace(/\/\/[^/]*@/, "//").replace(/[?#].*$/s, ""));
 }
 
-async function textOf(answer: Response): Promise<string> {
+/** One request; resolves with the answer's head. */
+async function get(url: URL, signal: AbortSignal): Promise<IncomingMessage> {
+  const agent = await proxyAgentFor(url);
+  const options = { signal, headers: { accept: "text/plain" }, ...(agent && { agent }) };
+  return await new Promise((resolve, reject) => {
+    const asked = url.protocol === "https:" ? secureRequest(url, options) : request(url, options);
+    asked.once("response", resolve);
+    asked.once("error", (error) => reject(signal.aborted ? signal.reason : error));
+    asked.end();
+  });
+}
+
+async function textOf(answer: IncomingMessage): Promise<string> {
   const fault = faultIn(answer);
   if (fault !== null) {
-    await answer.body?.cancel();
+    answer.destroy();
     throw new Error(fault);
   }
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of answer.body ?? []) {
+  for await (const chunk of answer) {
     size += chunk.length;
     if (size > largestPage) throw new Error("its answer is larger than 256 KiB");
     chunks.push(chunk);
@@ -64,9 +81,9 @@ async function textOf(answer: Response): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-function faultIn(answer: Response): string | null {
-  if (answer.status !== 200) return `it answered ${answer.status}`;
+function faultIn({ statusCode, headers }: IncomingMessage): string | null {
+  if (statusCode !== 200) return `it answered ${statusCode}`;
   // A private forge shows its login page with status 200, which must not pass for "no keys".
-  const isHtml = /\bhtml\b/i.test(answer.headers.get("content-type") ?? "");
+  const isHtml = /\bhtml\b/i.test(headers["content-type"] ?? "");
   return isHtml ? "it answered with a web page instead of keys" : null;
 }

@@ -63,8 +63,8 @@ function held(path: LocalPath): Held {
 }
 
 export function holdFile(handles: Handles, file: FileHandle, path: LocalPath, appends: boolean) {
-  const own = { kind: "file", file, appends, writes: [], isWriting: false } as const;
-  return hold<OpenFile>(handles, { ...held(path), ...own, writes: [] });
+  const own = { file, appends, writes: [], isWriting: false };
+  return hold<OpenFile>(handles, { ...held(path), kind: "file", ...own });
 }
 
 export async function holdDirectory(handles: Handles, path: LocalPath): Promise<OpenDirectory> {

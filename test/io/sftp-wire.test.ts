@@ -3,6 +3,7 @@
  * own, on a pair of streams in memory.
  */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { constants } from "node:fs";
 import {
   chmod,
@@ -841,7 +842,6 @@ test("APPEND writes at the end, in order, whatever the offset", async (t) => {
 
 test("a pipe without its other end holds up nobody", { timeout: 20_000 }, async (t) => {
   const peer = await meet(t);
-  const { spawnSync } = await import("node:child_process");
   assert.equal(spawnSync("mkfifo", [join(peer.home, "pipe")]).status, 0);
   for (let i = 0; i < 8; i += 1) await peer.open("pipe", R);
   const file = await open(join(peer.home, "free"), "w");
