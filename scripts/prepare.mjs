@@ -2,8 +2,8 @@
  * Prepare: what every script needs before it can start, on a machine with only Node and npm.
  * Plain JavaScript without dependencies, since it is what installs them.
  */
-import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -33,12 +33,29 @@ export function installPackages() {
   }
 }
 
-/** Builds dist/ unless it is newer than every source. */
+/** When the newest of these files and folders was changed, in ms. */
+function newest(paths) {
+  return Math.max(
+    ...paths.map((path) => {
+      const stat = statSync(path);
+      if (!stat.isDirectory()) return stat.mtimeMs;
+      return newest(readdirSync(path).map((name) => join(path, name)));
+    }),
+    0,
+  );
+}
+
+/** Builds dist/ unless it is newer than every source; ends the script if it does not compile. */
 export function build() {
-  execFileSync(process.execPath, [join(root, "scripts/build.mjs")], {
+  const sources = ["src", "cli", "package.json", "package-lock.json", "tsconfig.build.json"];
+  const made = join(root, "dist/cli/converge.js");
+  if (existsSync(made) && statSync(made).mtimeMs > newest(sources.map((name) => join(root, name))))
+    return;
+  const { status } = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], {
     cwd: root,
     stdio: "inherit",
   });
+  if (status !== 0) process.exit(status ?? 1);
 }
 
 /** Programs that are missing from PATH. */

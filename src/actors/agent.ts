@@ -81,6 +81,7 @@ export function startAgent(
       ports.announce({ event: "ready", id, clientUrl, fingerprint, asked: lastId });
     lastId = id;
     reported = "";
+    report(stateOf(session)); // at once, so that the first client hears of the expiry
     if (!isFirst) session.send({ type: "RELAY.FOUND" });
   });
   uplink.on("lost", () => {
