@@ -10,24 +10,18 @@ import type { Meter } from "../actors/activity.ts";
 import type { Clock } from "../actors/clock.ts";
 import type { Log } from "../actors/ports.ts";
 import type { ClientNews } from "../machines/notices.ts";
-import type {
-  Audience,
-  ChannelKind,
-  ClientId,
-  ClientReport,
-  Ticket,
-} from "../machines/vocabulary.ts";
-import { type AuthorizedKey, findKey, verifies } from "./authorized-keys.ts";
+import type { Audience, ClientId, ClientReport, Ticket } from "../machines/vocabulary.ts";
 import { type Forwarding, forwardFor } from "./forwarding.ts";
 import type { HostKey } from "./host-key.ts";
 import type { Keyring } from "./keyring.ts";
+import { openLogin } from "./login.ts";
 import { hangUp } from "./reaper.ts";
 import { sessionEnvironment } from "./session-environment.ts";
 import type { Shell } from "./shells.ts";
-import { expectPings, shut } from "./socket.ts";
-import { type Allowed, type RunningSession, serveSession } from "./ssh-session.ts";
+import { expectPings } from "./socket.ts";
+import { type Allowed, serveSession } from "./ssh-session.ts";
 import { plainText } from "./text.ts";
-import { closeCodes } from "./wire.ts";
+import { dismiss, type Visitor, whoIs } from "./visitor.ts";
 
 // ssh2's own keep-alive would end a connection that only sleeps; links have pings of their own.
 ssh2.Server.KEEPALIVE_CLIENT_INTERVAL = 0;
@@ -35,8 +29,6 @@ ssh2.Server.KEEPALIVE_CLIENT_INTERVAL = 0;
 /** Like sshd's LoginGraceTime and MaxAuthTries, a little stricter. */
 const loginGraceMs = 30_000;
 const triesMost = 6;
-/** At the agent's end, what a client gets to leave by itself. */
-const leaveMs = 1_000;
 
 export interface SshServerConfig {
   readonly hostKey: HostKey;
@@ -78,18 +70,6 @@ const algorithms = {
   compress: ["none"],
 } satisfies ConstructorParameters<typeof ssh2.Server>[0]["algorithms"];
 
-/** One connection, from its link to its end. */
-interface Visitor {
-  readonly id: ClientId;
-  readonly ticket: Ticket;
-  readonly address: string;
-  readonly link: WebSocket;
-  connection: Connection | null;
-  login: AuthorizedKey | null;
-  readonly kinds: Set<ChannelKind>;
-  readonly running: Set<RunningSession>;
-}
-
 export function openSshServer(
   config: SshServerConfig,
   keyring: Keyring,
@@ -102,6 +82,7 @@ export function openSshServer(
   const visitors = new Map<number, Visitor>();
   const hangUps = new Set<Promise<void>>();
   const leaders = new Set<number>();
+  const login = openLogin(keyring, clock, log);
   let visits = 0;
   let isEnding = false;
 
@@ -242,23 +223,9 @@ export function openSshServer(
   }
 
   async function authenticate(context: AuthContext, visitor: Visitor): Promise<void> {
-    if (context.method !== "publickey" || isEnding) return context.reject(["publickey"]);
-    const { key: offered, signature, blob, hashAlgo } = context;
-    const { keys, problems } = await keyring.read();
-    for (const problem of problems) log.warn({ problem }, "authorized key refused");
-    const at = { address: visitor.address, wallMs: clock.wall() };
-    const found = findKey(keys, Buffer.from(offered.data), at);
-    if ("reason" in found) {
-      log.info({ address: visitor.address, reason: found.reason }, "login refused");
-      return context.reject(["publickey"]);
-    }
-    if (!signature || !blob) return context.accept(); // "would you take this key?", RFC 4252 7
-    const signed = { algo: offered.algo, hashAlgo, signature, blob };
-    if (!verifies(found.key, signed)) {
-      log.warn({ address: visitor.address }, "login refused: wrong signature");
-      return context.reject(["publickey"]);
-    }
-    visitor.login = found.key;
+    const key = isEnding ? null : await login.check(context, visitor.address);
+    if (key === null) return context.reject(["publickey"]);
+    if (context.method === "publickey" && context.signature) visitor.login = key;
     context.accept();
   }
 
@@ -290,44 +257,7 @@ export function openSshServer(
           if (session.pid !== null) hungUp.push(hangUp(session.pid, clock));
         }
       await Promise.all(hungUp);
-      await Promise.all([...visitors.values()].map((visitor) => dismiss(visitor)));
+      await Promise.all([...visitors.values()].map((visitor) => dismiss(visitor, clock)));
     },
   };
-
-  /**
-   * Lets the channels close and the client leave by itself, as ssh does after its last channel: a
-   * DISCONNECT in the same breath would make it forget the exit status. Never waits for long.
-   */
-  function dismiss({ connection, link, running, kinds }: Visitor): Promise<void> {
-    return new Promise((resolve) => {
-      const timers = new Set<unknown>();
-      const later = (ms: number, act: () => void): void => {
-        const timer = clock.setTimeout(() => {
-          timers.delete(timer);
-          act();
-        }, ms);
-        timers.add(timer);
-      };
-      link.once("close", () => {
-        for (const timer of timers) clock.clearTimeout(timer);
-        resolve();
-      });
-      if (link.readyState === link.CLOSED) return resolve();
-      const part = (): void => {
-        if (connection) connection.end();
-        else shut(link, clock, closeCodes.goingAway);
-      };
-      const settle = (): void => {
-        if (running.size > 0) later(20, settle);
-        else later(kinds.size > 0 ? leaveMs : 0, part);
-      };
-      settle();
-      later(3 * leaveMs, () => link.terminate());
-    });
-  }
-}
-
-/** How other people see a client: the key's comment if it has one, and where it comes from. */
-function whoIs({ address }: Visitor, key: AuthorizedKey): string {
-  return `${key.comment || key.fingerprint} from ${address}`;
 }
