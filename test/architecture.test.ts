@@ -3,7 +3,7 @@
  * imports count. Every file opens by saying what it is, and none is long enough for two ideas.
  */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { test } from "node:test";
 
@@ -37,7 +37,8 @@ const linesMost = 300;
 const layerOf = (path: string): string | undefined =>
   Object.keys(may).find((layer) => path === layer || path.startsWith(`${layer}/`));
 
-const sources = Object.keys(may).flatMap((layer) =>
+const layers = Object.keys(may).filter((layer) => existsSync(join(root, layer)));
+const sources = layers.flatMap((layer) =>
   readdirSync(join(root, layer), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts"))
     .map((name) => join(layer, name)),
