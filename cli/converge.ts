@@ -6,6 +6,7 @@ import { ConvergeError } from "../src/actors/errors.ts";
 import { drained, startRelay } from "../src/actors/relay.ts";
 import { roster } from "../src/actors/roster.ts";
 import { systemClock } from "../src/io/clock.ts";
+import { readTls } from "../src/io/http-server.ts";
 import { openLog } from "../src/io/log.ts";
 import { openRelayPorts } from "../src/io/relay-ports.ts";
 import { version } from "../src/io/version.ts";
@@ -56,6 +57,7 @@ await main(async (signal) => {
     throw new ConvergeError("CONVERGE_USAGE", "Give --tls-cert and --tls-key together.");
   const tls = flags["tlsCert"] ? { certFile: flags["tlsCert"], keyFile: flags["tlsKey"] } : null;
   const log = openLog("converge", flags["logLevel"]);
+  if (tls) readTls(tls);
   if (flags["checkConfig"]) return 0;
   const ports = openRelayPorts(
     {
@@ -78,8 +80,9 @@ await main(async (signal) => {
   log.info({ seconds: flags["drainTimeout"] / 1_000 }, "relay draining");
   ports.drain();
   await drained(relay, systemClock, flags["drainTimeout"]);
-  relay.stop();
   await server.close();
+  await drained(relay, systemClock, 0); // sessions that were cut now have their line in the log
+  relay.stop();
   log.info({}, "relay ended");
   return 0;
 });

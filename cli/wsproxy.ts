@@ -52,6 +52,9 @@ Exit status (ssh itself shows 255): 0 done, 2 usage, 3 relay unreachable, 4 TLS,
 6 refused, 7 no such agent, 8 host key mismatch, 9 agent silent.`,
   );
 
+/** What ssh needs to say that it leaves, when Ctrl-C reaches it and us at once. */
+const farewellMs = 1_000;
+
 await main(async (signal) => {
   command.parse();
   const flags = command.opts();
@@ -77,12 +80,21 @@ await main(async (signal) => {
   };
   if (flags["listen"]) return await listen(flags["listen"], config, say, signal);
   const stdio = openStdio();
-  await connect(config, stdio, say, systemClock, signal).finally(() => {
+  await connect(config, stdio, say, systemClock, afterSsh(signal)).finally(() => {
     stdio.input.destroy();
     stdio.output.end();
   });
   return 0;
 });
+
+/** The signal, late: ssh gets it too, takes its leave through us, and then ends our input. */
+function afterSsh(signal: AbortSignal): AbortSignal {
+  const late = new AbortController();
+  signal.addEventListener("abort", () => {
+    setTimeout(() => late.abort(), process.stdin.isTTY ? 0 : farewellMs).unref();
+  });
+  return late.signal;
+}
 
 function parsed(text: string): URL {
   try {

@@ -91,6 +91,7 @@ export function startAgent(
   uplink.on("retrying", ({ why }) => ports.log.warn({ why }, "relay not reached, trying again"));
   let lastId = config.id;
   let reported = "";
+  let reportedAtMs = Number.NEGATIVE_INFINITY;
 
   const leftMs = (): number =>
     Math.max(0, Math.round(session.getSnapshot().context.deadlineMs - clock.now()));
@@ -100,6 +101,7 @@ export function startAgent(
     const now = JSON.stringify([state, Math.round(deadlineMs / 1_000), held, clients]);
     if (now === reported) return;
     reported = now;
+    reportedAtMs = clock.now();
     ports.report({ state, leftMs: leftMs(), held, clients });
   };
 
@@ -115,6 +117,8 @@ export function startAgent(
       // A hold made by the last command counts, so the file is looked at before the leave is told.
       if (type !== "CLIENT.JOINED") ports.holdFile.look();
       session.send(news);
+      // Who came is reported now, not at the next tick: a command may be over before that.
+      if (clock.now() - reportedAtMs >= sampleMs) report(stateOf(session));
     }),
     ticks(clock, sampleMs).subscribe(() => report(stateOf(session))),
   );

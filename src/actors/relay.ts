@@ -5,7 +5,7 @@
 import { type ActorRefFrom, createActor, fromPromise, waitFor } from "xstate";
 import { type PairingContext, pairingMachine } from "../machines/pairing.ts";
 import { type RelayEvent, type RelayInput, relayMachine } from "../machines/relay.ts";
-import type { RendezvousId, Ticket } from "../machines/vocabulary.ts";
+import type { ClientReport, RendezvousId, Ticket } from "../machines/vocabulary.ts";
 import type { Clock } from "./clock.ts";
 import type { Log, RelayPorts } from "./ports.ts";
 import { trace } from "./trace.ts";
@@ -17,11 +17,13 @@ export const relayTimes: RelayInput = { summonMs: 10_000, rememberMs: 24 * 60 * 
 
 /** Starts the relay. It never ends by itself: stop the actor, after `drained`. */
 export function startRelay(ports: RelayPorts, clock: Clock): RelayActor {
-  const reportOf = (id: RendezvousId, ticket: Ticket) =>
-    actor
-      .getSnapshot()
-      .context.agents.get(id)
-      ?.status?.clients.find((c) => c.ticket === ticket);
+  /** What agents last said of a client: when it ends, the agent has struck it off already. */
+  const reports = new Map<Ticket, ClientReport>();
+  const noteReports = (id: RendezvousId, clients: readonly ClientReport[]): void => {
+    const { pairings } = actor.getSnapshot().context;
+    for (const report of clients)
+      if (pairings.get(report.ticket)?.id === id) reports.set(report.ticket, report);
+  };
 
   const leftMs = (id: RendezvousId): number | null => {
     const agent = actor.getSnapshot().context.agents.get(id);
@@ -32,7 +34,8 @@ export function startRelay(ports: RelayPorts, clock: Clock): RelayActor {
 
   const record = (pairing: PairingContext): void => {
     const { id, facts, outcome, sinceMs, ticket } = pairing;
-    const report = reportOf(id, ticket);
+    const report = reports.get(ticket);
+    reports.delete(ticket);
     ports.log.info(
       {
         id,
@@ -80,6 +83,7 @@ export function startRelay(ports: RelayPorts, clock: Clock): RelayActor {
   const arrivals = ports.arrivals.subscribe((event) => {
     logArrival(ports.log, event, actor);
     actor.send(event);
+    if (event.type === "AGENT.REPORTED") noteReports(event.id, event.status.clients);
   });
   actor.subscribe({ complete: () => arrivals.unsubscribe() });
   return actor;

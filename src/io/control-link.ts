@@ -2,6 +2,7 @@
  * Control link: the agent's end of its standing link to the relay. It dials, proves the identity,
  * reports, and hands on summons. When to dial again is `uplink`'s decision.
  */
+import { setMaxListeners } from "node:events";
 import type { WebSocket } from "ws";
 import type { Clock } from "../actors/clock.ts";
 import { ConvergeError, reasonOf } from "../actors/errors.ts";
@@ -42,6 +43,7 @@ const fatal: Partial<Record<string, RefusalCode>> = {
 
 export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Log): ControlLink {
   const stop = new AbortController();
+  setMaxListeners(0, stop.signal); // every dial listens while it lasts, and many may come at once
   let current: WebSocket | null = null;
 
   async function register(id: RendezvousId): Promise<Registered> {

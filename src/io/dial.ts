@@ -64,6 +64,10 @@ export async function dial(config: DialConfig, signal: AbortSignal): Promise<Web
   });
   const abort = (): void => socket.terminate();
   signal.addEventListener("abort", abort, { once: true });
+  let proxy: ProxyAnswer | null = null;
+  agent?.on("proxyConnect", (answer: ProxyAnswer) => {
+    proxy = answer;
+  });
   return await new Promise<WebSocket>((resolve, reject) => {
     socket.once("upgrade", (response) => response.socket.setNoDelay(true));
     socket.once("open", () => {
@@ -73,9 +77,13 @@ export async function dial(config: DialConfig, signal: AbortSignal): Promise<Web
       resolve(socket);
     });
     socket.once("unexpected-response", (_request, response) => {
-      refusal(url, response).then(reject, reject);
+      refusal(url, response, proxy)
+        .then(reject, reject)
+        // It offered to keep the connection, which would keep this process.
+        .finally(() => socket.terminate());
     });
     socket.once("error", (error) => reject(failure(url, error)));
+    if (signal.aborted) abort();
   }).finally(() => signal.removeEventListener("abort", abort));
 }
 
@@ -89,8 +97,22 @@ function failure(url: URL, error: Error & { code?: string }): ConvergeError {
   return new ConvergeError("CONVERGE_UNREACHABLE", `${url.host} (${plainText(why)})`, error);
 }
 
+/** What a proxy said to CONNECT. */
+interface ProxyAnswer {
+  readonly statusCode: number;
+  readonly statusText: string;
+}
+
 /** An HTTP answer instead of a websocket: the relay's own sentence where it gave one. */
-async function refusal(url: URL, response: IncomingMessage): Promise<ConvergeError> {
+async function refusal(
+  url: URL,
+  response: IncomingMessage,
+  proxy: ProxyAnswer | null,
+): Promise<ConvergeError> {
+  if (proxy && proxy.statusCode !== 200) {
+    response.destroy();
+    return proxyRefusal(url, proxy);
+  }
   const status = response.statusCode ?? 0;
   let body = "";
   response.setEncoding("utf8");
@@ -101,8 +123,18 @@ async function refusal(url: URL, response: IncomingMessage): Promise<ConvergeErr
   }
   const isPlain = String(response.headers["content-type"] ?? "").startsWith("text/plain");
   const sentence = isPlain ? plainText(body) : `it answered with HTTP status ${status}.`;
-  if (status === 407) return new ConvergeError("CONVERGE_PROXY", "it wants a user and a password");
   if (status >= 500 || status === 429)
     return new ConvergeError("CONVERGE_UNREACHABLE", `${url.host} (${sentence})`);
   return new ConvergeError("CONVERGE_REFUSED", sentence);
+}
+
+/** A proxy that is only unwell is worth another try, as the relay itself is. */
+function proxyRefusal(url: URL, { statusCode, statusText }: ProxyAnswer): ConvergeError {
+  const answer = plainText(`${statusCode} ${statusText}`, 60).trim();
+  if (statusCode >= 500 || statusCode === 429)
+    return new ConvergeError("CONVERGE_UNREACHABLE", `${url.host} (the proxy answered ${answer})`);
+  return new ConvergeError(
+    "CONVERGE_PROXY",
+    statusCode === 407 ? "it wants a user and a password" : answer,
+  );
 }

@@ -68,7 +68,7 @@ export interface Doorway {
   welcome(control: LinkId, id: RendezvousId): void;
   /** Nothing can dial back with this ticket any more. */
   forget(ticket: Ticket): void;
-  /** From now on every upgrade is answered 503. */
+  /** From now on every upgrade is answered 503, and who still waits for an agent is sent away. */
   drain(): void;
 }
 
@@ -80,7 +80,8 @@ export function openDoorway(
   log: Log,
 ): Doorway {
   const arrivals = new Subject<RelayEvent>();
-  const tickets = new Set<Ticket>();
+  /** Who knocked and has not been dialled back, by ticket. */
+  const tickets = new Map<Ticket, LinkId>();
   const registering = new Map<LinkId, (id: RendezvousId) => void>();
   let isDraining = false;
 
@@ -98,6 +99,7 @@ export function openDoorway(
   const refuse = (socket: Duplex, status: number, sentence: string, url = ""): void => {
     log.info({ status, path: plainText(url) }, "upgrade refused");
     const body = `${sentence}\n`;
+    socket.once("finish", () => socket.destroy()); // whether the peer ends its side or not
     socket.end(
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     );
@@ -107,10 +109,13 @@ export function openDoorway(
   const speaks = (link: LinkId, socket: WebSocket, wanted: string): boolean => {
     if (socket.protocol === wanted) return true;
     const theirs = versionOf(socket.protocol);
+    const isOtherDoor = theirs === String(protocolVersion);
     links.shut(
       link,
       closeCodes.version,
-      `the relay speaks protocol version ${protocolVersion}, the other side ${theirs}`,
+      isOtherDoor
+        ? `this door speaks ${wanted}, the other side ${plainText(socket.protocol, 40)}`
+        : `the relay speaks protocol version ${protocolVersion}, the other side ${theirs}`,
     );
     return false;
   };
@@ -183,7 +188,7 @@ export function openDoorway(
       const link = links.addData(socket, talks);
       if (talks && !speaks(link, socket, subprotocols.client)) return;
       const ticket = newTicket();
-      tickets.add(ticket);
+      tickets.set(ticket, link);
       socket.on("close", () => arrivals.next({ type: "CLIENT.GONE", ticket }));
       arrivals.next({
         type: "CLIENT.KNOCKED",
@@ -232,6 +237,9 @@ export function openDoorway(
     forget: (ticket) => tickets.delete(ticket),
     drain: () => {
       isDraining = true;
+      // No agent can dial back to these any more.
+      for (const link of tickets.values())
+        links.shut(link, closeCodes.draining, "the relay is restarting");
     },
   };
 }

@@ -5,7 +5,7 @@
 import { readFileSync, unwatchFile, watchFile } from "node:fs";
 import { createServer, type IncomingMessage } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createSecureContext } from "node:tls";
 import Fastify from "fastify";
@@ -36,9 +36,11 @@ export interface HttpServer {
 /** How often certificate files are looked at; watching by event misses renames over a mount. */
 const certificateMs = 1_000;
 const headersMaxBytes = 16 * 1024;
+/** At the end, what connections get to close by themselves, websockets too. */
+const closeMs = 3_000;
 
 /** Reads a key pair; an unusable one is `CONVERGE_USAGE` with the file named. */
-function readTls({ certFile, keyFile }: { certFile: string; keyFile: string }) {
+export function readTls({ certFile, keyFile }: { certFile: string; keyFile: string }) {
   const read = (file: string): Buffer => {
     try {
       return readFileSync(file);
@@ -90,6 +92,11 @@ export async function listen(
     done();
   });
   app.server.on("upgrade", views.upgrade);
+  const sockets = new Set<Socket>();
+  app.server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
 
   try {
     await app.listen({ host: config.host, port: config.port });
@@ -103,7 +110,11 @@ export async function listen(
     port,
     close: async () => {
       stopWatching?.();
+      const late = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, closeMs);
       await app.close();
+      clearTimeout(late);
     },
   };
 }

@@ -15,6 +15,8 @@ const earlyBytes = 64 * 1024;
 interface Held {
   readonly socket: WebSocket;
   readonly early: Buffer[];
+  /** Whether the relay itself has closed it. */
+  wasShut: boolean;
   readonly counts: Counts;
   /** Does it understand JSON text frames? */
   readonly talks: boolean;
@@ -44,7 +46,13 @@ export function openLinks(clock: Clock): Links {
 
   const add = (kind: string, socket: WebSocket, talks: boolean): [LinkId, Held] => {
     const link = nextLink(kind);
-    const held = { socket, early: [], counts: { clientBytes: 0, agentBytes: 0 }, talks };
+    const held: Held = {
+      socket,
+      early: [],
+      wasShut: false,
+      counts: { clientBytes: 0, agentBytes: 0 },
+      talks,
+    };
     links.set(link, held);
     socket.on("close", () => links.delete(link));
     socket.on("error", () => {}); // `close` follows and says all there is to act on
@@ -71,7 +79,9 @@ export function openLinks(clock: Clock): Links {
     },
     shut: (link, code, reason) => {
       const held = links.get(link);
-      if (held) shut(held.socket, clock, code, reason);
+      if (!held) return;
+      held.wasShut = true;
+      shut(held.socket, clock, code, reason);
     },
     onClose: (link, listener) => links.get(link)?.socket.once("close", listener),
     splice: (client, agent) => {

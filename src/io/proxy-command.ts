@@ -5,7 +5,7 @@
  */
 import type { WebSocket } from "ws";
 import type { Clock } from "../actors/clock.ts";
-import { ConvergeError } from "../actors/errors.ts";
+import { ConvergeError, reasonOf } from "../actors/errors.ts";
 import { spoken } from "../actors/words.ts";
 import { dial, socketUrl, type Trust } from "./dial.ts";
 import { type HostKeyPin, pinHostKey } from "./host-key-pin.ts";
@@ -16,10 +16,14 @@ import { closeCodes, dataMaxBytes, readToClient, subprotocols, type ToClient } f
 
 /** Stop reading one side when so much waits for the other. */
 const highBytes = 1024 * 1024;
+/** What may wait for the near side before the far side is paused: more than the window of an ssh channel. */
+const outMostBytes = 4 * 1024 * 1024;
 /** What ssh may send before there is anybody to hear it. */
 const earlyMaxBytes = 64 * 1024;
 /** Between two tries while waiting. */
 const retryMs = 2_000;
+/** From the near side's end to this one's. */
+const goodbyeMs = 1_500;
 
 export interface ProxyCommandConfig {
   readonly url: URL;
@@ -64,9 +68,12 @@ export async function connect(
       return await converse(socket, config, stdio, early, say, clock, stop);
     } catch (error) {
       if (stop.aborted) return;
-      const mayRetry = error instanceof ConvergeError && error.code === "CONVERGE_UNREACHABLE";
-      if (!mayRetry || clock.now() + retryMs > until) throw error;
-      say(`${error.message} Trying again.`);
+      const code = error instanceof ConvergeError ? error.code : null;
+      // A relay parks nobody for as long as some will wait.
+      const wasParked = code === "CONVERGE_NO_AGENT" && config.waitMs > 0;
+      if (!wasParked && code !== "CONVERGE_UNREACHABLE") throw error;
+      if (clock.now() + retryMs > until) throw error;
+      if (!wasParked) say(`${reasonOf(error)} Trying again.`);
       await pause(clock, retryMs, stop);
     }
   }
@@ -80,11 +87,12 @@ function target({ url, raw }: ProxyCommandConfig, leftMs: number): URL {
 
 function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = clock.setTimeout(resolve, ms);
     const wake = (): void => {
       clock.clearTimeout(timer);
+      signal.removeEventListener("abort", wake);
       resolve();
     };
+    const timer = clock.setTimeout(wake, ms);
     signal.addEventListener("abort", wake, { once: true });
   });
 }
@@ -132,7 +140,12 @@ function converse(
     const pin: HostKeyPin | null = config.fingerprint ? pinHostKey(config.fingerprint) : null;
     let isSpliced = false;
     let failed: ConvergeError | null = null;
-    const end = (): void => shut(socket, clock, closeCodes.done);
+    let late: unknown = null;
+    const end = (): void => {
+      shut(socket, clock, closeCodes.done);
+      // Nobody is left who cares for what could not be sent by then.
+      late ??= clock.setTimeout(() => socket.terminate(), goodbyeMs);
+    };
     const fail = (error: ConvergeError): void => {
       failed ??= error;
       end();
@@ -152,7 +165,9 @@ function converse(
     };
 
     const deliver = (data: Buffer): void => {
-      if (!output.write(data)) socket.pause();
+      output.write(data);
+      // Read on as long as possible: whoever does not read does not answer pings either.
+      if (output.writableLength > outMostBytes) socket.pause();
     };
     const receive = (data: Buffer): void => {
       if (pin?.verdict === "matched" || !pin) return deliver(data);
@@ -183,6 +198,7 @@ function converse(
     });
     socket.on("close", (code, reason) => {
       stop.removeEventListener("abort", end);
+      clock.clearTimeout(late);
       if (failed) reject(failed);
       else if (stop.aborted) resolve();
       else {

@@ -34,9 +34,14 @@ export function pingRegularly(socket: WebSocket, clock: Clock): void {
   watch(socket, clock, () => socket.ping());
 }
 
-/** Terminates a socket whose relay has not pinged for 50 s. The other half of `pingRegularly`. */
+/**
+ * Terminates a socket whose relay has not pinged for 50 s. The other half of `pingRegularly`. A
+ * paused one does not see the pings, so it says unasked that it is there (RFC 6455 5.5.3).
+ */
 export function expectPings(socket: WebSocket, clock: Clock): void {
-  watch(socket, clock, () => {});
+  watch(socket, clock, () => {
+    if (socket.isPaused) socket.pong();
+  });
 }
 
 function watch(socket: WebSocket, clock: Clock, beat: () => void): void {

@@ -21,7 +21,9 @@ export interface Counts {
 /** One side: its socket, and what came before the splice, in order. */
 export interface SpliceEnd {
   readonly socket: WebSocket;
-  readonly early: readonly Buffer[];
+  readonly early: Buffer[];
+  /** Whether it was the relay that closed it. */
+  readonly wasShut: boolean;
 }
 
 const binary = { binary: true, compress: false } as const;
@@ -40,7 +42,7 @@ export function splice(
     let endedBy: SpliceReport["endedBy"] | null = null;
     const closed = (by: "client" | "agent", other: WebSocket) => (code: number) => {
       if (endedBy !== null) return resolve({ ...counts, endedBy });
-      endedBy = by;
+      endedBy = client.wasShut || agent.wasShut ? "relay" : by;
       const wasLost = code === 1006;
       const end = (): void => {
         if (other.bufferedAmount > 0 && other.readyState === other.OPEN) onDrained.set(other, end);
@@ -71,7 +73,7 @@ export function splice(
       count(data.length);
       to.send(data, binary, sent);
     };
-    for (const data of from.early) pass(data);
+    for (const data of from.early.splice(0)) pass(data);
     source.on("message", (data: Buffer, isBinary) => {
       if (!isBinary) return shut(source, clock, closeCodes.binaryOnly, "binary frames only");
       pass(data);

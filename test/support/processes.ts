@@ -1,18 +1,22 @@
 /**
  * Processes: what the tests of terminals, commands and the reaper share. Linux only, as those tests.
  */
+import { randomUUID } from "node:crypto";
 import { readdirSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { SimulatedClock } from "xstate";
 import type { Clock } from "../../src/actors/clock.ts";
-import { allStats, statOf } from "../../src/io/proc.ts";
+import { allStats, statOf, wasStartedWith } from "../../src/io/proc.ts";
+
+const mark = randomUUID();
 
 /** The least a shell needs, and nothing of the machine that runs the tests. */
 export const env: Readonly<Record<string, string>> = {
   PATH: process.env["PATH"] ?? "/usr/bin:/bin",
   LC_ALL: "C",
   PS1: "ready> ",
+  TEST_MARK: mark,
 };
 
 /** A clock that a test moves. */
@@ -63,4 +67,11 @@ export function pidsWhere(test: (stat: ReturnType<typeof allStats>[number]) => b
 /** How many files this test process has open. */
 export function openFiles(): number {
   return readdirSync("/proc/self/fd").length;
+}
+
+/** Ends what a failed test has left behind, for an `after`. */
+export function killStrays(): void {
+  for (const { pid } of allStats()) {
+    if (wasStartedWith(pid, `TEST_MARK=${mark}`)) process.kill(pid, "SIGKILL");
+  }
 }
