@@ -45,7 +45,6 @@ export function spawnCommand(start: Start): Process {
   if (pid === undefined || !stdin || !stdout || !stderr) {
     // Not found on PATH, or no process to be had: Node tells it later, in an event.
     child.on("error", () => undefined);
-    for (const stream of child.stdio) if (stream) stream.destroy();
     return neverStarted({ code: 127, message: `${start.file}: cannot be started` }, false);
   }
   return running(child, pid, stdin, [stdout, stderr]);

@@ -4,7 +4,7 @@
  * Listening is on loopback only, as sshd does unless told otherwise. Bytes that pass count as
  * activity, except the agent's. All of it closes with the connection.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -42,31 +42,44 @@ function join2(channel: ServerChannel, socket: Socket, meter: Meter | null): voi
     ended += 1;
     if (ended === 2) channel.end();
   };
-  socket.once("end", () => {
-    channel.eof();
-    oneEnded();
-  });
+  // Behind all that still waits for the window: ssh2 drops what is written after its EOF.
+  const afterAll = (act: () => void): void => {
+    if (channel.writable) channel.write(nothing, act);
+  };
+  socket.once("end", () =>
+    afterAll(() => {
+      channel.eof();
+      oneEnded();
+    }),
+  );
   channel.once("end", oneEnded);
-  channel.once("close", () => socket.destroy());
-  socket.once("error", () => channel.end());
-  socket.once("close", () => channel.end());
+  // What the client sent before it closed the channel is still delivered.
+  channel.once("close", () => socket.destroySoon());
+  socket.once("close", () => {
+    channel.resume();
+    afterAll(() => channel.end());
+  });
   channel.on("error", () => socket.destroy());
 }
 
+const nothing = Buffer.alloc(0);
+
 export function forwardFor(connection: Connection, config: ForwardingConfig): Forwarding {
   const { meter, onUse } = config;
-  const listeners = new Map<string, Server>();
+  const listeners = new Map<string, Server[]>();
+  const sockets = new Set<Socket>();
+  let opened = 0;
+  let isClosed = false;
   let agentDir: string | null = null;
 
   // A listener for a request is what makes ssh2 allow it; without one it is prohibited, as it should.
   if (config.mayForward) {
-    connection.on("tcpip", (accept, reject, { destIP, destPort }) => {
-      const socket = connect({ host: destIP, port: destPort, allowHalfOpen: true });
-      dialled(socket, accept, reject);
-    });
-    connection.on("openssh.streamlocal", (accept, reject, { socketPath }) => {
-      dialled(connect({ path: socketPath, allowHalfOpen: true }), accept, reject);
-    });
+    connection.on("tcpip", (accept, reject, { destIP, destPort }) =>
+      dialled({ host: destIP, port: destPort }, accept, reject),
+    );
+    connection.on("openssh.streamlocal", (accept, reject, { socketPath }) =>
+      dialled({ path: socketPath }, accept, reject),
+    );
     connection.on("request", (accept, reject, name, info) => {
       const asked = info as { bindAddr?: string; bindPort?: number; socketPath?: string };
       const refuse = (): void => reject?.();
@@ -85,26 +98,60 @@ export function forwardFor(connection: Connection, config: ForwardingConfig): Fo
     });
   }
 
-  function dialled(socket: Socket, accept: () => ServerChannel, reject: () => void): void {
-    const refuse = (): void => reject();
-    socket.once("error", refuse);
+  /** Every socket ends with the connection, also one whose other side has stopped reading. */
+  function keep(socket: Socket): void {
+    sockets.add(socket);
+    socket.on("error", () => {}); // a "close" follows
+    socket.once("close", () => sockets.delete(socket));
+    if (isClosed) socket.destroy();
+  }
+
+  function dialled(
+    where: { host: string; port: number } | { path: string },
+    accept: () => ServerChannel,
+    reject: () => void,
+  ): void {
+    let socket: Socket;
+    try {
+      socket = connect({ ...where, allowHalfOpen: true });
+    } catch {
+      return reject(); // a port beyond 65535, or no path
+    }
+    keep(socket);
+    socket.once("close", reject); // which does nothing once it was accepted
     socket.once("connect", () => {
-      socket.off("error", refuse);
       onUse();
       join2(accept(), socket, meter);
     });
-    connection.once("close", () => socket.destroy());
   }
 
-  function arrived(open: (done: (e: Error | undefined, c?: ServerChannel) => void) => void) {
-    return (socket: Socket): void => {
-      socket.on("error", () => {});
-      open((error, channel) => {
+  type Opened = (error: Error | undefined, channel?: ServerChannel) => void;
+  function arrived(
+    open: (socket: Socket, opened: Opened) => void,
+    counting: Meter | null = meter,
+  ): (socket: Socket) => void {
+    return (socket) => {
+      keep(socket);
+      if (isClosed) return;
+      open(socket, (error, channel) => {
         if (error || !channel) return void socket.destroy();
-        onUse();
-        join2(channel, socket, meter);
+        if (counting) onUse();
+        join2(channel, socket, counting);
       });
     };
+  }
+
+  /** A server whose later errors, as of too many open files, harm nobody. */
+  function serverFor(serve: (socket: Socket) => void, failed: () => void): Server {
+    const server = createServer({ allowHalfOpen: true }, serve);
+    server.on("error", failed);
+    return server;
+  }
+
+  function notListening(server: Server, refuse: () => void): void {
+    if (server.listening) return;
+    opened -= 1;
+    refuse();
   }
 
   function listenOn(
@@ -113,49 +160,58 @@ export function forwardFor(connection: Connection, config: ForwardingConfig): Fo
     accept: ((port?: number) => void) | undefined,
     refuse: () => void,
   ): void {
-    if (listeners.size >= listenersMost) return refuse();
+    if (opened >= listenersMost || bindPort > 65_535) return refuse();
+    opened += 1;
     let port = bindPort;
-    const server = createServer(
-      { allowHalfOpen: true },
-      arrived((done) =>
-        connection.forwardOut(bindAddr, port, "127.0.0.1", 0, done as (e?: Error) => void),
+    const serve = arrived(({ remoteAddress, remotePort }, done) =>
+      connection.forwardOut(
+        bindAddr,
+        port,
+        remoteAddress ?? "127.0.0.1",
+        remotePort ?? 0,
+        done as (e?: Error) => void,
       ),
     );
-    server.once("error", refuse);
-    server.listen(bindPort, "localhost", () => {
+    const server = serverFor(serve, () => notListening(server, refuse));
+    server.listen(bindPort, "127.0.0.1", () => {
+      if (isClosed) return void server.close();
       const address = server.address();
       if (typeof address === "object" && address) port = address.port;
-      listeners.set(`${bindAddr}:${port}`, server);
+      // Programs that look up "localhost" may try this one first; where there is no IPv6 it fails.
+      const second = serverFor(serve, () => {});
+      second.listen(port, "::1");
+      listeners.set(`${bindAddr}:${port}`, [server, second]);
       accept?.(port);
     });
   }
 
   function listenAt(path: string, accept: () => void, refuse: () => void): void {
-    if (listeners.size >= listenersMost || path === "") return refuse();
-    const server = createServer(
-      { allowHalfOpen: true },
-      arrived((done) =>
-        connection.openssh_forwardOutStreamLocal(path, done as (e?: Error) => void),
-      ),
+    if (opened >= listenersMost || path === "") return refuse();
+    opened += 1;
+    const serve = arrived((_socket, done) =>
+      connection.openssh_forwardOutStreamLocal(path, done as (e?: Error) => void),
     );
-    server.once("error", refuse);
+    const server = serverFor(serve, () => notListening(server, refuse));
     server.listen(path, () => {
-      listeners.set(path, server);
+      if (isClosed) return void server.close();
+      onlyForOwner(path);
+      listeners.set(path, [server]);
       accept();
     });
   }
 
   function cancel(name: string, accept: () => void, refuse: () => void): void {
-    const server = listeners.get(name);
-    if (!server) return refuse();
+    const servers = listeners.get(name);
+    if (!servers) return refuse();
     listeners.delete(name);
-    server.close();
+    opened -= 1;
+    for (const server of servers) server.close();
     accept();
   }
 
   return {
     agentSocket: () => {
-      if (process.platform === "win32") return null;
+      if (process.platform === "win32" || isClosed) return null;
       if (agentDir !== null) return join(agentDir, "agent.sock");
       try {
         agentDir = mkdtempSync(join(tmpdir(), "converge-agent-"));
@@ -163,22 +219,27 @@ export function forwardFor(connection: Connection, config: ForwardingConfig): Fo
         return null;
       }
       const path = join(agentDir, "agent.sock");
-      const server = createServer({ allowHalfOpen: true }, (socket) => {
-        socket.on("error", () => {});
-        openAgentChannel(connection, (error, channel) => {
-          if (error || !channel) socket.destroy();
-          else join2(channel, socket, null);
-        });
-      });
-      server.on("error", () => {});
+      const serve = arrived((_socket, done) => openAgentChannel(connection, done), null);
+      const server = serverFor(serve, () => {});
       server.listen(path);
-      listeners.set(path, server);
+      listeners.set(path, [server]);
       return path;
     },
     close: () => {
-      for (const server of listeners.values()) server.close();
+      isClosed = true;
+      for (const server of [...listeners.values()].flat()) server.close();
       listeners.clear();
+      for (const socket of sockets) socket.destroy();
       if (agentDir !== null) rmSync(agentDir, { recursive: true, force: true });
     },
   };
+}
+
+/** As sshd's StreamLocalBindMask; Windows has no such thing. */
+function onlyForOwner(path: string): void {
+  try {
+    chmodSync(path, 0o600);
+  } catch {
+    // the path is gone already, and with it whoever could come in by it
+  }
 }

@@ -7,6 +7,8 @@
  *
  * Order: requests with a path go alone, after all before and before all after them. Requests with
  * a handle go in order for that handle, though reads go beside reads; other handles do not wait.
+ * The replies of one handle keep the order too: OpenSSH 9.2 cuts a file off, and says nothing, where
+ * the first reply to a READ came out of turn.
  */
 import { homedir } from "node:os";
 import type { Duplex, Writable } from "node:stream";
@@ -109,6 +111,7 @@ function trafficOn(channel: Duplex, onReply: (bytes: number) => void): Traffic {
 /** Takes requests: each is let through in its turn, and answered whatever becomes of it. */
 function requestsOf(session: Session, traffic: Traffic): (packet: Packet) => void {
   const paths = makeLane();
+  const answered = new WeakMap<object, Promise<unknown>>();
 
   const inTurn = ({ handle, manner, work }: Task): Promise<Buffer> => {
     if (!handle) return inLane(paths, manner, work);
@@ -125,9 +128,11 @@ function requestsOf(session: Session, traffic: Traffic): (packet: Packet) => voi
     const task = understoodOrNot(() => understand(type, id, body, session));
     const cost = length + task.cost;
     traffic.begin(cost);
-    void inTurn(task)
-      .catch((error: unknown) => failureReply(id, error))
-      .then((reply) => traffic.end(reply, cost));
+    const reply = inTurn(task).catch((error: unknown) => failureReply(id, error));
+    const { handle } = task;
+    const before = handle && answered.get(handle);
+    const sent = Promise.all([reply, before]).then(([reply]) => traffic.end(reply, cost));
+    if (handle) answered.set(handle, sent);
   };
 }
 

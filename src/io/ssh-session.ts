@@ -13,7 +13,7 @@ import type { KeyOptions } from "./key-options.ts";
 import type { Process } from "./process.ts";
 import { serveSftp } from "./sftp.ts";
 import { commandArgs, interactiveArgs, type Shell } from "./shells.ts";
-import { sinkOf } from "./ssh2-gaps.ts";
+import { onGone, sinkOf } from "./ssh2-gaps.ts";
 import { openTerminal } from "./terminal.ts";
 
 /** What is allowed, by the agent's flags and the key's options together. */
@@ -182,11 +182,14 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
       },
     });
     if (pty && kind === "shell") child.note(config.welcome());
-    const written = carry(channel, child, pty !== null);
-    channel.once("close", () => {
-      child.abandon();
-      if (child.pid !== null && !hasExited) config.onAbandoned(child.pid);
+    const gone = new Promise<void>((resolve) => {
+      onGone(channel, () => {
+        child.abandon();
+        if (child.pid !== null && !hasExited) config.onAbandoned(child.pid);
+        resolve();
+      });
     });
+    const written = Promise.race([gone, carry(channel, child, pty !== null)]);
     // The status goes out at once, as sshd does it; the channel closes when all output was taken.
     void child.exitedFirst.then(({ code, signal }) => {
       hasExited = true;
@@ -201,7 +204,7 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
   }
 
   /**
-   * Bytes both ways; resolves when all output was taken by the channel, or the channel is gone.
+   * Bytes both ways; resolves when all output was taken by the channel, and not if that goes before.
    * With a terminal only what the client sends is activity.
    */
   function carry(channel: ServerChannel, child: Process, hasPty: boolean): Promise<unknown> {
@@ -219,7 +222,6 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
       output.pipe(into);
       return new Promise((resolve) => {
         into.once("finish", resolve);
-        channel.once("close", resolve);
         output.once("close", () => into.end());
       });
     };

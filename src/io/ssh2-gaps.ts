@@ -1,6 +1,7 @@
 /**
  * Gaps of ssh2 1.17's server, filled from outside, all in this file since they touch its private
- * parts: a sink that cannot mix up stdout and stderr, and the agent-forwarding channel.
+ * parts: a sink that cannot mix up stdout and stderr, the end of a channel that nobody reads, and
+ * the agent-forwarding channel.
  */
 import { Writable } from "node:stream";
 import type { Connection, ServerChannel } from "ssh2";
@@ -11,14 +12,27 @@ export interface ChannelSink {
   readonly err: Writable;
 }
 
+interface Leftovers {
+  _chunk: unknown;
+  _chunkcb: unknown;
+  _chunkErr: unknown;
+  _chunkcbErr: unknown;
+}
+const nothingLeft: Leftovers = {
+  _chunk: undefined,
+  _chunkcb: undefined,
+  _chunkErr: undefined,
+  _chunkcbErr: undefined,
+};
+
 /**
- * ssh2 keeps one waiting chunk for stdout and one for stderr, and on a window adjustment sends
- * the first that is set, also one that was sent long ago: with both in use under back-pressure it
- * repeats bytes of the one and forgets the other. Here only one write is ever under way, and what
- * it leaves behind is cleared.
+ * ssh2 keeps one waiting chunk and its callback for stdout and one for stderr, and on a window
+ * adjustment serves the first that is set, also one that was served long ago: with both in use
+ * under back-pressure it repeats bytes of the one and forgets the other, or calls back twice, which
+ * ends the channel. Here only one write is ever under way, and what it leaves behind is cleared.
  */
 export function sinkOf(channel: ServerChannel): ChannelSink {
-  const leftovers = channel as unknown as { _chunk: unknown; _chunkErr: unknown };
+  const leftovers = channel as unknown as Leftovers;
   const waiting: (() => void)[] = [];
   let isBusy = false;
   const next = (): void => {
@@ -36,8 +50,7 @@ export function sinkOf(channel: ServerChannel): ChannelSink {
             return done();
           }
           stream.write(chunk, () => {
-            leftovers._chunk = undefined;
-            leftovers._chunkErr = undefined;
+            Object.assign(leftovers, nothingLeft);
             next();
             done();
           });
@@ -46,6 +59,20 @@ export function sinkOf(channel: ServerChannel): ChannelSink {
       },
     });
   return { out: sinkFor(channel), err: sinkFor(channel.stderr) };
+}
+
+/**
+ * Calls `act` when the client has closed the channel or its connection is gone. ssh2 keeps a
+ * channel's "close" back until all input was read, which a command that reads none never does; but
+ * it ends this stream at once, and nobody else here does.
+ */
+export function onGone(channel: ServerChannel, act: () => void): void {
+  const { stderr } = channel;
+  const end = stderr.end.bind(stderr);
+  stderr.end = (() => {
+    act();
+    return end();
+  }) as typeof stderr.end;
 }
 
 interface PrivateConnection {

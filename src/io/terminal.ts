@@ -164,8 +164,8 @@ function openMaster(fd: number, pid: number): ReadStream {
   try {
     const master = new ReadStream(fd, { allowHalfOpen: true });
     const close = master.destroy.bind(master);
-    // EIO means that nobody holds the terminal now. To close it then would hang up a process that
-    // only redirected its output and goes on.
+    // On EIO, when nobody holds the terminal any more, Node would close the file, and its number
+    // could be another file's by the time of the exit.
     master.destroy = (error) => (error ? master : close());
     master.on("error", () => undefined);
     return master;

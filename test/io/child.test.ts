@@ -9,10 +9,13 @@ import { spawnCommand } from "../../src/io/child.ts";
 import { statOf } from "../../src/io/proc.ts";
 import type { Process } from "../../src/io/process.ts";
 import { openTerminal } from "../../src/io/terminal.ts";
-import { all, env, heard, openFiles, pidsWhere, until } from "../support/processes.ts";
+import { all, env, heard, killStrays, openFiles, pidsWhere, until } from "../support/processes.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "child-"));
-after(() => rmSync(folder, { recursive: true }));
+after(() => {
+  killStrays();
+  rmSync(folder, { recursive: true });
+});
 
 function sh(script: string): Process {
   return spawnCommand({ file: "/bin/sh", args: ["-c", script], cwd: folder, env });

@@ -10,12 +10,15 @@ import { spawnCommand } from "../../src/io/child.ts";
 import { systemClock } from "../../src/io/clock.ts";
 import { statOf } from "../../src/io/proc.ts";
 import type { Process } from "../../src/io/process.ts";
-import { graceMs, hangUp, limitMs, reap } from "../../src/io/reaper.ts";
+import { hangUp, reap } from "../../src/io/reaper.ts";
 import { openTerminal } from "../../src/io/terminal.ts";
-import { env, HandClock, heard, runs, until } from "../support/processes.ts";
+import { env, HandClock, heard, killStrays, runs, until } from "../support/processes.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "reaper-"));
-after(() => rmSync(folder, { recursive: true }));
+after(() => {
+  killStrays();
+  rmSync(folder, { recursive: true });
+});
 
 /** A session of the agent with this marker: a script without a terminal. */
 function session(marker: string, script: string): Process {
@@ -66,33 +69,41 @@ test("nothing to reap: done at once, without the clock", async () => {
 });
 
 const stay = (name: string): string => `echo $$ >${name}; exec sleep 1000`;
-for (const [name, script] of [
-  ["plain", `${stay("plain")}`],
-  ["nohup", `nohup bash -c '${stay("nohup")}' >/dev/null 2>&1 & exit`],
-  ["setsid", `setsid bash -c '${stay("setsid")}' >/dev/null 2>&1 & exit`],
-  ["double-fork", `(setsid bash -c '(${stay("double-fork")}) & exit' & exit) >/dev/null 2>&1`],
-  ["stopped", `setsid bash -c 'echo $$ >stopped; kill -STOP $$; sleep 1000' & exit`],
-  ["without-environment", `env -i PATH="$PATH" bash -c '${stay("without-environment")}' & wait`],
-  ["without-parent", `(env -i PATH="$PATH" bash -c '${stay("without-parent")}' &); sleep 1000`],
-  ["disowned", `${"set -m; "}bash -c '${stay("disowned")}' & disown; exit`],
+const bare = (name: string): string => `env -i PATH="$PATH" bash -c '${name}'`;
+for (const [name, hears, script] of [
+  ["plain", true, stay("plain")],
+  ["nohup", false, `nohup bash -c '${stay("nohup")}' >/dev/null 2>&1 & exit`],
+  ["setsid", true, `setsid bash -c '${stay("setsid")}' >/dev/null 2>&1 & exit`],
+  [
+    "double-fork",
+    true,
+    `(setsid bash -c '(${stay("double-fork")}) & exit' & exit) >/dev/null 2>&1`,
+  ],
+  ["stopped", true, `bash -c 'echo $$ >stopped; kill -STOP $$; sleep 1000'; :`],
+  ["disowned", true, `set -m; bash -c '${stay("disowned")}' & disown; exit`],
+  ["child-without-environment", true, `${bare(stay("child-without-environment"))} & wait`],
+  [
+    "orphan-without-environment",
+    true,
+    `(${bare(stay("orphan-without-environment"))} &); sleep 1000`,
+  ],
+  ["deaf-orphan", false, `(${bare(`trap "" HUP; ${stay("deaf-orphan")}`)} &); sleep 1000`],
 ] as const) {
-  test(`reaped: ${name}`, async () => {
+  test(`reaped: ${name}, ${hears ? "by the hang-up" : "killed after 5 s"}`, async () => {
     const marker = randomUUID();
     const command = session(marker, script);
     const pid = await pidIn(name);
     if (name === "stopped") await until("it is stopped", () => statOf(pid)?.state === "T");
-    // nohup's child ignores the hang-up, so that one has to wait for the end of the grace.
-    const clock = name === "nohup" ? new HandClock() : systemClock;
+    const clock = new HandClock();
     const reaped = reap(marker, clock);
-    if (clock instanceof HandClock) {
-      await walk(clock, graceMs - 20);
-      assert.ok(runs(pid), "alive during the grace");
-      await walk(clock, 100);
-      await until("it was killed", () => !runs(pid));
+    if (!hears) {
+      await walk(clock, 4_980);
+      assert.ok(runs(pid), "it runs during the grace");
       await walk(clock, 100);
     }
+    await until("it has gone", () => !runs(pid));
+    await walk(clock, 100);
     await reaped;
-    assert.ok(!runs(pid));
     await command.exited;
   });
 }
@@ -119,7 +130,7 @@ test("one that traps the hang-up is killed after 5 s, and what it forks meanwhil
   const reaped = reap(marker, clock);
   const isReaped = kept(reaped);
   const late = await pidIn("late");
-  await walk(clock, graceMs - 20);
+  await walk(clock, 4_980);
   assert.deepEqual([runs(stubborn), runs(late), isReaped()], [true, true, false]);
   await walk(clock, 100);
   await until("both were killed", () => !runs(stubborn) && !runs(late));
@@ -136,7 +147,7 @@ test("reaping is given up after 10 s", async () => {
   const reaped = reap(marker, clock);
   const isReaped = kept(reaped);
   // The clock leaps over the grace and the limit, so that no kill is sent in between.
-  clock.increment(limitMs);
+  clock.increment(10_000);
   await setImmediate();
   await until("it was given up", isReaped);
   assert.ok(runs(pid));
@@ -180,12 +191,35 @@ test("a session on a terminal is hung up at once, its foreground with it", async
   await until("the foreground has gone", () => !runs(pid));
 });
 
+test("a shell and its foreground that ignore the hang-up are killed after 5 s", async () => {
+  const shell = openTerminal({
+    file: "/bin/bash",
+    args: ["--norc", "-i"],
+    cwd: folder,
+    env,
+    cols: 80,
+    rows: 24,
+  });
+  shell.stdout.resume();
+  shell.stdin.write(`trap "" HUP; sh -c '${stay("deaf-foreground")}'\n`);
+  const pid = await pidIn("deaf-foreground");
+  assert.ok(shell.pid);
+  const clock = new HandClock();
+  const hungUp = hangUp(shell.pid, clock);
+  await walk(clock, 4_980);
+  assert.deepEqual([runs(shell.pid), runs(pid)], [true, true]);
+  await walk(clock, 100);
+  await hungUp;
+  assert.deepEqual(await shell.exited, { code: null, signal: "KILL" });
+  await until("the foreground has gone", () => !runs(pid));
+});
+
 test("a leader that ignores the hang-up is killed after 5 s, and not before", async () => {
   const command = session("", `trap "" HUP; ${stay("deaf")}`);
   const pid = await pidIn("deaf");
   const clock = new HandClock();
   const hungUp = hangUp(pid, clock);
-  await walk(clock, graceMs - 20);
+  await walk(clock, 4_980);
   assert.ok(runs(pid));
   await walk(clock, 100);
   await hungUp;

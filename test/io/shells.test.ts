@@ -88,6 +88,18 @@ for (const [name, first, env, account, want] of [
   });
 }
 
+test("found: in no folder that depends on where the agent was started", () => {
+  assert.deepEqual(
+    findShell({
+      first: ["nu"],
+      env: { PATH: ":.:bin:/abs" },
+      platform: "linux",
+      isExecutable: () => true,
+    }),
+    { path: "/abs/nu", name: "nu" },
+  );
+});
+
 const windows = new Set([
   "C:\\Windows\\cmd.exe",
   "C:\\PS\\pwsh.exe",

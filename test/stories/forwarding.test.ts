@@ -1,0 +1,398 @@
+/** Forwarding: ports, unix sockets and the ssh agent, there and back, and what is left of them. */
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { createServer } from "node:http";
+import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, before, test } from "node:test";
+import {
+  endAll,
+  exchange,
+  freePort,
+  hold,
+  isListening,
+  listen,
+  type Started,
+  start,
+  startMaster,
+  startSsh,
+} from "../support/started.ts";
+import { until } from "../support/until.ts";
+import { type Agent, meet, run, screen, type World } from "../support/world.ts";
+
+const minute = 60_000;
+let world: World;
+let echo: Awaited<ReturnType<typeof listen>>;
+before(async () => {
+  world = await meet({ id: "forwarding" });
+  hold(world.agent);
+  echo = await listen((socket) => void socket.pipe(socket));
+});
+after(async () => {
+  endAll();
+  await echo.close();
+  await world.close();
+});
+
+const sha = (data: Buffer): string => createHash("sha256").update(data).digest("hex");
+const options = "-oExitOnForwardFailure=yes";
+
+/** An `ssh -N` whose forwards stand. */
+async function forwards(
+  args: string[],
+  how: { agent?: Agent; key?: string; env?: Record<string, string> } = {},
+): Promise<Started> {
+  const ssh = startSsh(world, [options, "-v", "-N", ...args], how);
+  await ssh.see("Entering interactive session");
+  return ssh;
+}
+
+async function leave(ssh: Started): Promise<void> {
+  ssh.child.kill("SIGTERM");
+  await ssh.exited;
+}
+
+test("-L carries two megabytes there and back, with each end of its own", async () => {
+  const port = await freePort();
+  const ssh = await forwards(["-L", `${port}:127.0.0.1:${echo.port}`]);
+  const bytes = randomBytes(2_000_000);
+  assert.equal(sha(await exchange(port, bytes)), sha(bytes));
+  // The other side may go on after our end, and before it.
+  const answer = await listen((socket) => {
+    let heard = 0;
+    socket.on("data", (data: Buffer) => {
+      heard += data.length;
+    });
+    socket.once("end", () => socket.end(`heard ${heard}`));
+  });
+  const second = await freePort();
+  const other = await forwards(["-L", `${second}:127.0.0.1:${answer.port}`]);
+  assert.equal((await exchange(second, bytes)).toString(), "heard 2000000");
+  await leave(other);
+  await leave(ssh);
+  await answer.close();
+});
+
+test("-L carries 20 connections at once, and 100 after each other", async () => {
+  const port = await freePort();
+  const ssh = await forwards(["-L", `${port}:127.0.0.1:${echo.port}`]);
+  const all = Array.from({ length: 20 }, () => randomBytes(100_000));
+  const back = await Promise.all(all.map((bytes) => exchange(port, bytes)));
+  assert.deepEqual(back.map(sha), all.map(sha));
+  for (let n = 0; n < 100; n += 1)
+    assert.equal((await exchange(port, `number ${n}`)).toString(), `number ${n}`);
+  await leave(ssh);
+});
+
+test("a server that sends and closes loses nothing to a reader that is slow", async () => {
+  const bytes = randomBytes(12_000_000);
+  const server = await listen((socket) => socket.end(bytes));
+  const port = await freePort();
+  const ssh = await forwards(["-L", `${port}:127.0.0.1:${server.port}`]);
+  const socket = connect(port, "127.0.0.1");
+  socket.pause();
+  const seen = (): number => world.relay.rows()[0]?.clients[0]?.agentBytes ?? 0;
+  let last = -1;
+  let same = 0;
+  await until("the agent stopped sending", () => {
+    same = seen() === last && last > 1_000_000 ? same + 1 : 0;
+    last = seen();
+    return same >= 10;
+  });
+  const back: Buffer[] = [];
+  for await (const data of socket) back.push(data);
+  assert.equal(sha(Buffer.concat(back)), sha(bytes));
+  await leave(ssh);
+  await server.close();
+});
+
+test("a server that ends first and reads slowly still gets everything", async () => {
+  const taken: Socket[] = [];
+  const server = await listen((socket) => {
+    socket.pause();
+    socket.end();
+    taken.push(socket);
+  });
+  const port = await freePort();
+  const ssh = await forwards(["-L", `${port}:127.0.0.1:${server.port}`]);
+  const bytes = randomBytes(1_500_000);
+  const client = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  client.resume();
+  let isClosed = false;
+  client.once("close", () => {
+    isClosed = true;
+  });
+  client.end(bytes);
+  await until("the client side is over", () => isClosed);
+  const back: Buffer[] = [];
+  for await (const data of taken[0] as Socket) back.push(data);
+  assert.equal(sha(Buffer.concat(back)), sha(bytes));
+  await leave(ssh);
+  await server.close();
+});
+
+test("a refused port ends that connection, with ssh's own words, and no other", async () => {
+  const closed = await freePort();
+  const port = await freePort();
+  const good = await freePort();
+  const ssh = await forwards([
+    ...["-L", `${port}:127.0.0.1:${closed}`],
+    ...["-L", `${good}:127.0.0.1:${echo.port}`],
+  ]);
+  assert.equal((await exchange(port, "hello").catch(() => Buffer.from(""))).toString(), "");
+  await ssh.see("open failed: connect failed");
+  assert.equal((await exchange(good, "still here")).toString(), "still here");
+  await leave(ssh);
+});
+
+test("a target whose client vanishes while it does not read is let go", async () => {
+  const taken: Socket[] = [];
+  const server = await listen((socket) => {
+    socket.pause();
+    taken.push(socket);
+  });
+  const port = await freePort();
+  const ssh = await forwards(["-L", `${port}:127.0.0.1:${server.port}`]);
+  const client = connect(port, "127.0.0.1");
+  client.on("error", () => {});
+  client.write(Buffer.alloc(20_000_000));
+  const sent = (): number => world.relay.rows()[0]?.clients[0]?.clientBytes ?? 0;
+  await until("the window is full", () => sent() > 2_000_000);
+  ssh.child.kill("SIGKILL");
+  let isOver = false;
+  for (const event of ["end", "close"])
+    taken[0]?.once(event, () => {
+      isOver = true;
+    });
+  taken[0]?.resume();
+  await until("the target is let go", () => isOver);
+  client.destroy();
+  await server.close();
+});
+
+test("-R on a port of the agent's choice works, and nothing listens afterwards", async () => {
+  const ssh = await forwards(["-R", `0:127.0.0.1:${echo.port}`]);
+  const port = Number(/\d+/.exec(await ssh.see(/Allocated port \d+/))?.[0]);
+  const bytes = randomBytes(2_000_000);
+  assert.equal(sha(await exchange(port, bytes)), sha(bytes));
+  await leave(ssh);
+  await until("nobody listens", async () => !(await isListening(port)));
+});
+
+test("-R on a given port works, and ends when it is cancelled while the connection goes on", async () => {
+  const port = await freePort();
+  const { master, options } = await startMaster(world);
+  const ask = (verb: string, spec = `${port}:127.0.0.1:${echo.port}`) =>
+    start("ssh", [...options, "-O", verb, "-R", spec, "job@agent"]).exited;
+  assert.equal((await ask("forward")).status, 0);
+  assert.equal((await exchange(port, "there and back")).toString(), "there and back");
+  assert.equal((await ask("cancel")).status, 0);
+  assert.equal(await isListening(port), false);
+  assert.equal((await ask("forward")).status, 0);
+  assert.equal((await exchange(port, "again")).toString(), "again");
+  const any = await ask("forward", `0:127.0.0.1:${echo.port}`);
+  const allocated = Number(any.stdout.toString());
+  assert.equal((await exchange(allocated, "chosen")).toString(), "chosen");
+  await start("ssh", [...options, "-O", "exit", "job@agent"]).exited;
+  await master.exited;
+  for (const each of [port, allocated])
+    await until("nobody listens", async () => !(await isListening(each)));
+});
+
+test("-R on a port that is taken is refused, and nothing else is harmed", async () => {
+  const refused = await startSsh(world, ["-N", options, "-R", `${echo.port}:127.0.0.1:1`]).exited;
+  assert.equal(refused.status, 255);
+  assert.match(refused.stderr, /remote port forwarding failed for listen port/);
+  assert.equal((await exchange(echo.port, "mine")).toString(), "mine");
+});
+
+test("-D leads curl to a web server beyond the agent", async () => {
+  const web = createServer((_request, response) => response.end("from beyond"));
+  await new Promise<void>((done) => {
+    web.listen(0, "127.0.0.1", done);
+  });
+  const { port } = web.address() as { port: number };
+  const socks = await freePort();
+  const ssh = await forwards(["-D", `${socks}`]);
+  const got = await run("curl", [
+    ...["-sS", "--noproxy", "", "--socks5-hostname", `127.0.0.1:${socks}`],
+    `http://localhost:${port}/`,
+  ]);
+  assert.equal(got.stdout.toString(), "from beyond", got.stderr);
+  await leave(ssh);
+  web.close();
+});
+
+test("unix sockets are forwarded both ways, and their files go with the connection", async () => {
+  const there = join(world.dir, "there.sock");
+  const beyond = await listen((socket) => void socket.pipe(socket), there);
+  const port = await freePort();
+  const remote = join(world.dir, "remote.sock");
+  const ssh = await forwards([
+    ...["-L", `${port}:${there}`],
+    ...["-R", `${remote}:127.0.0.1:${echo.port}`],
+  ]);
+  const bytes = randomBytes(500_000);
+  assert.equal(sha(await exchange(port, bytes)), sha(bytes));
+  assert.equal(sha(await exchange(remote, bytes)), sha(bytes));
+  assert.equal(statSync(remote).mode & 0o777, 0o600);
+  await leave(ssh);
+  await until("the socket is gone", () => !existsSync(remote));
+  await beyond.close();
+});
+
+test("-W joins ssh's own input and output to a port", async () => {
+  const input = randomBytes(1_000_000);
+  const done = await world.ssh(["-W", `127.0.0.1:${echo.port}`], { input });
+  assert.equal(done.status, 0, done.stderr);
+  assert.equal(sha(done.stdout), sha(input));
+  const refused = await world.ssh(["-W", `127.0.0.1:${await freePort()}`]);
+  assert.equal(refused.status, 255);
+  assert.match(refused.stderr, /open failed: connect failed/);
+  assert.match(refused.stderr, /stdio forwarding failed/);
+});
+
+/** An ssh-agent with one key. */
+async function keyAgent(): Promise<{ env: Record<string, string>; end(): Promise<unknown> }> {
+  const socket = join(world.dir, `ssh-agent-${agents}`);
+  agents += 1;
+  const program = start("ssh-agent", ["-D", "-a", socket]);
+  await until("the agent is there", () => existsSync(socket));
+  const env = { SSH_AUTH_SOCK: socket };
+  const added = await run("ssh-add", ["-q", world.newKey("borrowed").file], { env });
+  assert.equal(added.status, 0, added.stderr);
+  return {
+    env,
+    end: () => {
+      program.child.kill();
+      return program.exited;
+    },
+  };
+}
+let agents = 0;
+
+test("-A shows the keys of the person's ssh-agent, and leaves no socket behind", async () => {
+  const keys = await keyAgent();
+  const ssh = startSsh(world, ["-A", "echo sock=$SSH_AUTH_SOCK=; ssh-add -l; cat"], keys);
+  await ssh.see(/256 SHA256:\S+ borrowed \(ED25519\)/);
+  const path = /sock=(.*)=/.exec(ssh.stdout().toString())?.[1] ?? "";
+  assert.ok(statSync(path).isSocket());
+  assert.equal(statSync(dirname(path)).mode & 0o777, 0o700);
+  ssh.end();
+  assert.equal((await ssh.exited).status, 0);
+  await until("the folder is gone", () => !existsSync(dirname(path)));
+  const without = await world.ssh(["echo [$SSH_AUTH_SOCK]"]);
+  assert.equal(without.stdout.toString(), "[]\n");
+  await keys.end();
+  assert.deepEqual(
+    readdirSync(tmpdir()).filter((name) => join(tmpdir(), name) === dirname(path)),
+    [],
+  );
+});
+
+for (const [how, options] of [
+  ["by the agent's flags", { allowed: { portForwarding: false, agentForwarding: false } }],
+  ["by the key", { keys: "no-port-forwarding,no-agent-forwarding" }],
+  ["by restrict", { keys: "restrict" }],
+] as const) {
+  test(`forwarding that is forbidden ${how} is refused in ssh's own words`, async () => {
+    const agent = await world.startAgent(
+      "keys" in options ? { keys: `${options.keys} ${world.publicKey}` } : options,
+    );
+    hold(agent);
+    const there = await world.ssh(["-W", `127.0.0.1:${echo.port}`], { agent });
+    assert.equal(there.status, 255);
+    assert.match(there.stderr, /open failed: administratively prohibited/);
+    const path = join(world.dir, "unseen.sock");
+    const beyond = await listen((socket) => void socket.pipe(socket), path);
+    const port = await freePort();
+    const local = await forwards(["-L", `${port}:${path}`], { agent });
+    assert.equal((await exchange(port, "x").catch(() => Buffer.from(""))).toString(), "");
+    await local.see("open failed: administratively prohibited");
+    await leave(local);
+    await beyond.close();
+    for (const spec of ["0:127.0.0.1:1", `${path}:127.0.0.1:1`]) {
+      const back = await startSsh(world, ["-N", "-oExitOnForwardFailure=yes", "-R", spec], {
+        agent,
+      }).exited;
+      assert.equal(back.status, 255);
+      assert.match(back.stderr, /remote port forwarding failed for listen (port|path)/);
+    }
+    const keys = await keyAgent();
+    const ssh = startSsh(world, ["-A", "echo [$SSH_AUTH_SOCK]"], { agent, env: keys.env });
+    ssh.end();
+    const { status, stdout } = await ssh.exited;
+    assert.deepEqual([status, stdout.toString()], [0, "[]\n"]);
+    await keys.end();
+    agent.stop();
+  });
+}
+
+test("a client that only forwards is a client, and the agent ends when it leaves", async () => {
+  const agent = await world.startAgent({ timeoutMs: 10 * minute, warnAtMs: [] });
+  const ssh = await forwards(["-L", `${await freePort()}:127.0.0.1:${echo.port}`], { agent });
+  await world.clock.advance(5 * minute);
+  assert.equal(agent.ending(), null);
+  assert.deepEqual(
+    agent.news.map(({ event }) => event),
+    ["ready", "client joined"],
+  );
+  await leave(ssh);
+  await until("the end", () => agent.ending());
+  assert.deepEqual(agent.ending(), { kind: "last client left" });
+});
+
+const lastOf = (agent: Agent): string | undefined =>
+  agent.news.filter(({ event }) => event.startsWith("client")).at(-1)?.event;
+
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGKILL"] as const) {
+  const event = signal === "SIGKILL" ? "client lost" : "client left";
+  test(`an ssh -N that ends by ${signal} counts as: ${event}`, async () => {
+    const ssh = await forwards([]);
+    await until("it joined", () => lastOf(world.agent) === "client joined");
+    ssh.child.kill(signal);
+    await ssh.exited;
+    await until("the agent noticed", () => lastOf(world.agent) !== "client joined");
+    assert.equal(lastOf(world.agent), event);
+  });
+}
+
+test("Ctrl-C at an ssh -N, which wsproxy feels too, is leaving in order", async () => {
+  const shown = screen("ssh", [
+    ...[...world.options(), "-i", world.keyFile],
+    ...["-v", "-N", "job@agent"],
+  ]);
+  await shown.see("Entering interactive session");
+  await until("it joined", () => lastOf(world.agent) === "client joined");
+  shown.type("\u0003");
+  await shown.exited;
+  await until("the agent noticed", () => lastOf(world.agent) !== "client joined");
+  assert.equal(lastOf(world.agent), "client left");
+});
+
+test("forwarded bytes are activity, and those of the forwarded ssh-agent are not", async () => {
+  const agent = await world.startAgent({ timeoutMs: 10 * minute, warnAtMs: [] });
+  hold(agent);
+  const keys = await keyAgent();
+  const port = await freePort();
+  const ssh = startSsh(
+    world,
+    ["-A", "-L", `${port}:127.0.0.1:${echo.port}`, "echo sock=$SSH_AUTH_SOCK=; exec sleep 10000"],
+    { agent, env: keys.env },
+  );
+  const path = (await ssh.see(/sock=.*=/)).slice(5, -1);
+  await world.clock.advance(2_000);
+  await world.clock.advance(5 * minute);
+  const listed = await run("ssh-add", ["-l"], { env: { SSH_AUTH_SOCK: path } });
+  assert.match(listed.stdout.toString(), /borrowed/);
+  await world.clock.advance(2_000);
+  assert.ok(agent.running.leftMs() < 5 * minute, `${agent.running.leftMs()} ms are left`);
+  assert.equal((await exchange(port, "x")).toString(), "x");
+  await world.clock.advance(2_000);
+  assert.ok(agent.running.leftMs() > 9 * minute, `${agent.running.leftMs()} ms are left`);
+  await leave(ssh);
+  await keys.end();
+  agent.stop();
+});
