@@ -29,9 +29,10 @@ const pollMs = 50;
 export async function hangUp(pid: number, clock: Clock): Promise<void> {
   if (!isAlive(pid)) return;
   if (process.platform === "win32") return killTrees([pid]);
+  const born = statOf(pid)?.startTime; // so that nobody else is killed who gets the number meanwhile
   for (const name of ["HUP", "CONT"]) sendToSession(pid, name);
   const until = clock.now() + graceMs;
-  while (isAlive(pid)) {
+  while (isAlive(pid) && statOf(pid)?.startTime === born) {
     if (clock.now() >= until) return sendToSession(pid, "KILL");
     await pause(clock);
   }
