@@ -6,7 +6,7 @@
 import { resolve } from "node:path";
 import { CommanderError } from "commander";
 import { type RunningAgent, startAgent } from "../src/actors/agent.ts";
-import { ConvergeError, reasonOf } from "../src/actors/errors.ts";
+import { ConvergeError } from "../src/actors/errors.ts";
 import type { AgentNews } from "../src/actors/ports.ts";
 import { helpText } from "../src/actors/words.ts";
 import { openAgentPorts } from "../src/io/agent-ports.ts";
@@ -30,6 +30,7 @@ import {
   relayUrl,
   several,
   timeout,
+  urlArgument,
   webUrl,
 } from "./flags.ts";
 
@@ -42,7 +43,10 @@ const command = program("agent", version, "Makes a running CI job reachable by s
     ),
   )
   .addOption(
-    option("--authorized-keys-url <url...>", "keys from a URL, such as a forge's /<user>.keys")
+    option(
+      "--authorized-keys-url <url>",
+      "keys from a URL, such as a forge's /<user>.keys; repeatable",
+    )
       .argParser(several(webUrl))
       .default([], "none"),
   )
@@ -110,14 +114,6 @@ function idFrom(text: string | undefined, derived: ReturnType<typeof derivedId>)
   );
 }
 
-function urlFrom(text: string): URL {
-  try {
-    return relayUrl(text);
-  } catch (error) {
-    throw new ConvergeError("CONVERGE_USAGE", `${text}: ${reasonOf(error)}`, error);
-  }
-}
-
 await main(async (signal) => {
   command.parse();
   const flags = command.opts();
@@ -126,7 +122,7 @@ await main(async (signal) => {
     process.stderr.write(command.helpInformation());
     throw new CommanderError(2, "converge.help", "no relay URL");
   }
-  const relay = urlFrom(relayText);
+  const relay = urlArgument(relayUrl, relayText);
   const agentdir = process.cwd();
   const identity = newIdentity();
   const id = idFrom(flags["id"], derivedId(identity.key));

@@ -38,7 +38,7 @@ const command = program("converge", version, "The relay: joins agents and ssh cl
   )
   .addOption(option("--public-url <url>", "the relay's URL as users see it").argParser(relayUrl))
   .addOption(
-    option("--trust-proxy <cidr...>", "whose X-Forwarded-* headers are believed")
+    option("--trust-proxy <cidr>", "whose X-Forwarded-* headers are believed; repeatable")
       .argParser(several(proxyRange))
       .default([], "nobody's"),
   )

@@ -27,6 +27,8 @@ const signalStatuses = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /** Runs a program to its exit status. Every error becomes one sentence, on stderr. */
 export async function main(run: (signal: AbortSignal) => Promise<number>): Promise<void> {
+  // Whoever reads our output may stop reading; that ends neither a session nor its clean-up.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   const stop = new AbortController();
   let bySignal = 0;
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)

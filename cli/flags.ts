@@ -4,7 +4,9 @@
  */
 import { isIP } from "node:net";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { ConvergeError, reasonOf } from "../src/actors/errors.ts";
 import { type LogLevel, logLevels } from "../src/io/log.ts";
+import { plainText } from "../src/io/text.ts";
 
 const unitMs = { s: 1_000, m: 60_000, h: 3_600_000 } as const;
 
@@ -76,6 +78,24 @@ export function relayUrl(text: string): URL {
   return url;
 }
 
+/** Any websocket server's URL, query and all, for `--raw`. */
+export function socketServerUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (!url || !["http:", "https:", "ws:", "wss:"].includes(url.protocol))
+    throw new InvalidArgumentError("Write ws://host/path, wss://…, http://… or https://….");
+  return url;
+}
+
+/** The URL that is not an option but an argument; the error repeats nothing secret of it. */
+export function urlArgument(parse: (text: string) => URL, text: string): URL {
+  try {
+    return parse(text);
+  } catch (error) {
+    const shown = text.replace(/\/\/[^/]*@/, "//").replace(/[?#].*$/s, "");
+    throw new ConvergeError("CONVERGE_USAGE", `${plainText(shown)}: ${reasonOf(error)}`, error);
+  }
+}
+
 /** An `http` or `https` URL, for keys. */
 export function webUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
@@ -127,8 +147,16 @@ export function program(name: string, version: string, summary: string): Command
     .exitOverride();
 }
 
-/** An option with its twin: `--max-duration` is also `CONVERGE_MAX_DURATION`. */
+/**
+ * An option with its twin: `--max-duration` is also `CONVERGE_MAX_DURATION`. An empty twin is none,
+ * and a switch is off for 0, false, no and off.
+ */
 export function option(flags: string, summary: string): Option {
   const made = new Option(flags, summary);
-  return made.env(`CONVERGE_${made.long?.replace(/^--/, "").replaceAll("-", "_").toUpperCase()}`);
+  const twin = `CONVERGE_${made.long?.replace(/^--/, "").replaceAll("-", "_").toUpperCase()}`;
+  const value = process.env[twin]?.toLowerCase();
+  const isSwitch = !made.required && !made.optional;
+  // CI systems export empty variables, and commander takes any value of a switch for "on".
+  const isOff = value === "" || (isSwitch && ["0", "false", "no", "off"].includes(value ?? ""));
+  return isOff ? made : made.env(twin);
 }

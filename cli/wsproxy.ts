@@ -21,6 +21,8 @@ import {
   option,
   program,
   relayUrl,
+  socketServerUrl,
+  urlArgument,
 } from "./flags.ts";
 
 const command = program("wsproxy", version, "ssh's ProxyCommand for Converge.")
@@ -64,7 +66,7 @@ await main(async (signal) => {
     throw new CommanderError(2, "converge.help", "no client URL");
   }
   const config: ProxyCommandConfig = {
-    url: parsed(text),
+    url: urlArgument(flags["raw"] ? socketServerUrl : relayUrl, text),
     raw: flags["raw"] ?? false,
     waitMs: flags["wait"],
     fingerprint: flags["fingerprint"] ?? null,
@@ -96,14 +98,6 @@ function afterSsh(signal: AbortSignal): AbortSignal {
   return late.signal;
 }
 
-function parsed(text: string): URL {
-  try {
-    return relayUrl(text);
-  } catch (error) {
-    throw new ConvergeError("CONVERGE_USAGE", `${text}: ${reasonOf(error)}`, error);
-  }
-}
-
 /** Serves a local port until the signal; a connection that fails is reported, the others go on. */
 async function listen(
   { host, port }: Listen,
@@ -111,7 +105,7 @@ async function listen(
   say: (sentence: string) => void,
   signal: AbortSignal,
 ): Promise<number> {
-  const server = createServer((socket) => {
+  const server = createServer({ allowHalfOpen: config.raw }, (socket) => {
     socket.setNoDelay(true);
     connect(config, { input: socket, output: socket }, say, systemClock, signal)
       .catch((error: unknown) => process.stderr.write(`[converge] ${reasonOf(error)}\n`))

@@ -34,6 +34,7 @@ export type ErrorCode = keyof typeof sentences;
 export class ConvergeError extends Error {
   override readonly name = "ConvergeError";
   readonly code: ErrorCode;
+  readonly particular: string;
   /** `particular` fills the sentence's hole; `cause` is kept for the debug log. */
   constructor(code: ErrorCode, particular = "", cause?: unknown) {
     super(
@@ -41,6 +42,7 @@ export class ConvergeError extends Error {
       { cause },
     );
     this.code = code;
+    this.particular = particular;
   }
 }
 

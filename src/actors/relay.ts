@@ -112,6 +112,9 @@ function logArrival(log: Log, event: RelayEvent, actor: RelayActor): void {
       if (agents.get(event.id)?.control === event.control)
         log.info({ id: event.id }, "agent link lost");
       break;
+    case "AGENT.LEFT":
+      log.info({ id: event.id }, "agent left");
+      break;
     case "CLIENT.KNOCKED":
       log.info({ id: event.id, client: event.facts.address }, "client knocked");
       break;

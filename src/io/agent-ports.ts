@@ -14,6 +14,7 @@ import type { AgentFacts } from "../machines/vocabulary.ts";
 import { type ControlLinkConfig, openControlLink } from "./control-link.ts";
 import { openHoldFile } from "./hold-file.ts";
 import type { HostKey } from "./host-key.ts";
+import { withoutSecrets } from "./key-download.ts";
 import { openKeyring } from "./keyring.ts";
 import { reap } from "./reaper.ts";
 import { findShell } from "./shells.ts";
@@ -26,7 +27,6 @@ export interface AgentPortsConfig
     Pick<SshServerConfig, "allowed" | "job" | "welcome" | "rendezvous"> {
   readonly agentdir: string;
   readonly hostKey: HostKey;
-  /** Null for none; the default file counts as named. */
   readonly keysFile: string;
   readonly keysUrls: readonly string[];
   readonly shells: readonly string[];
@@ -52,7 +52,8 @@ export async function openAgentPorts(
   for (const problem of problems) log.warn({ problem }, "authorized key refused");
   if (keys.length === 0) {
     keyring.close();
-    throw new ConvergeError("CONVERGE_NO_KEYS", [config.keysFile, ...config.keysUrls].join(", "));
+    const places = [config.keysFile, ...config.keysUrls.map(withoutSecrets)];
+    throw new ConvergeError("CONVERGE_NO_KEYS", places.join(", "));
   }
 
   const marker = randomBytes(16).toString("hex");

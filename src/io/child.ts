@@ -10,6 +10,7 @@ import { devNull } from "node:os";
 import { basename } from "node:path";
 import { Readable, Writable } from "node:stream";
 import { reasonOf } from "../actors/errors.ts";
+import { openPipes } from "./pipes.ts";
 import {
   delivered,
   type Exit,
@@ -23,31 +24,42 @@ import {
   sshSignals,
 } from "./process.ts";
 
-/** Starts a command. What cannot be started is told on stderr, with exit code 127 or 126. */
-export function spawnCommand(start: Start): Process {
+/** What Node makes by itself. */
+const threePipes = ["pipe", "pipe", "pipe"] as const;
+
+/**
+ * Starts a command. What cannot be started is told on stderr, with exit code 127 or 126. Where
+ * `open` has no pipes to give, the command gets Node's socketpairs.
+ */
+export function spawnCommand(start: Start, open = openPipes): Process {
   const why = obstacle(start.file, start.cwd);
   if (why) return neverStarted(why, false);
+  const pipes = open();
   let child: ChildProcess;
   try {
     child = spawn(start.file, [...start.args], {
       cwd: start.cwd,
       env: { ...start.env },
       detached: process.platform !== "win32",
-      stdio: ["pipe", "pipe", "pipe", ...covers()],
+      stdio: [...(pipes?.theirs ?? threePipes), ...covers()],
       windowsHide: true,
       windowsVerbatimArguments: basename(start.file).toLowerCase() === "cmd.exe",
     });
   } catch (thrown) {
+    pipes?.destroy();
     // Arguments too long, or a NUL in one of them.
     return neverStarted({ code: 126, message: `${start.file}: ${reasonOf(thrown)}` }, false);
+  } finally {
+    pipes?.release();
   }
-  const { pid, stdin, stdout, stderr } = child;
-  if (pid === undefined || !stdin || !stdout || !stderr) {
+  const { stdin, stdout, stderr } = pipes ?? child;
+  if (child.pid === undefined || !stdin || !stdout || !stderr) {
     // Not found on PATH, or no process to be had: Node tells it later, in an event.
     child.on("error", () => undefined);
+    pipes?.destroy();
     return neverStarted({ code: 127, message: `${start.file}: cannot be started` }, false);
   }
-  return running(child, pid, stdin, [stdout, stderr]);
+  return running(child, child.pid, stdin, [stdout, stderr]);
 }
 
 function running(
@@ -62,6 +74,8 @@ function running(
   child.on("exit", (code, signal) => {
     exit = { code, signal: signal ? signal.slice(3) : null };
     ended.settle(exit);
+    // Node does so with its own; a process left in the background gets no input either way.
+    input.destroy();
   });
   const [stdout, stderr] = [onDemand(pipes[0]), onDemand(pipes[1])];
   return {
@@ -85,8 +99,8 @@ function running(
 }
 
 /**
- * A pipe behind a stream that keeps what was not read. Node makes an unread pipe flow when its
- * process exits, which loses what it holds, and a paused one as well.
+ * A pipe behind a stream that keeps what was not read. Node makes its own unread pipes flow when
+ * their process exits, which loses what they hold, and paused ones as well.
  */
 function onDemand(pipe: Readable): Readable {
   const kept = new Readable({

@@ -62,7 +62,9 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
     } catch (error) {
       const code = error instanceof ConvergeError ? fatal[error.code] : undefined;
       const why = causeOf(error);
-      return code ? { kind: "refused", code, why, jitter } : { kind: "unreachable", why, jitter };
+      return code
+        ? { kind: "refused", code, why, jitter, byRelay: false }
+        : { kind: "unreachable", why, jitter };
     }
     return await introduce(socket, id, jitter);
   }
@@ -70,7 +72,9 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
   /** Challenge, register, registered; or the relay's reason why not. */
   function introduce(socket: WebSocket, id: RendezvousId, jitter: number): Promise<Registered> {
     return new Promise((resolve) => {
-      const late = clock.setTimeout(() => socket.terminate(), registerMs);
+      const giveUp = (): void => socket.terminate();
+      const late = clock.setTimeout(giveUp, registerMs);
+      stop.signal.addEventListener("abort", giveUp, { once: true });
       const say = (message: object): void => socket.send(JSON.stringify(message), () => {});
       socket.on("message", (text: Buffer, isBinary) => {
         const read = isBinary ? { malformed: "binary" } : readToAgent(text.toString());
@@ -89,6 +93,7 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
           case "registered":
             clock.clearTimeout(late);
             current = socket;
+            stop.signal.removeEventListener("abort", giveUp); // from here on it is closed in order
             return resolve({ kind: "registered", jitter, ...message });
           case "summon":
             return void visit(message.ticket, message.client.address);
@@ -97,12 +102,19 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
       });
       socket.once("close", (code, reason) => {
         clock.clearTimeout(late);
+        stop.signal.removeEventListener("abort", giveUp);
         const why = plainText(reason.toString()) || `close code ${code}`;
         log.debug({ code, reason: why }, "control link closed");
         if (code === closeCodes.version)
-          resolve({ kind: "refused", code: "CONVERGE_VERSION", why, jitter });
+          resolve({ kind: "refused", code: "CONVERGE_VERSION", why, jitter, byRelay: true });
         else if (code === closeCodes.refused || code === closeCodes.malformed)
-          resolve({ kind: "refused", code: "CONVERGE_REFUSED", why: `${why}.`, jitter });
+          resolve({
+            kind: "refused",
+            code: "CONVERGE_REFUSED",
+            why: `${why}.`,
+            jitter,
+            byRelay: true,
+          });
         else resolve({ kind: "unreachable", why, jitter });
       });
       expectPings(socket, clock);
@@ -147,9 +159,9 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
   };
 }
 
-/** The particular of an error, for a sentence of another code. */
+/** What is particular to an error, for a sentence of its own code or of another. */
 function causeOf(error: unknown): string {
-  if (error instanceof ConvergeError && error.cause instanceof Error)
-    return plainText(error.cause.message || String(error.cause));
-  return plainText(reasonOf(error));
+  if (!(error instanceof ConvergeError)) return plainText(reasonOf(error));
+  const isAway = error.code === "CONVERGE_UNREACHABLE" && error.cause instanceof Error;
+  return plainText(isAway ? reasonOf(error.cause) : error.particular);
 }

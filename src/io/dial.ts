@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import { WebSocket } from "ws";
 import { ConvergeError, reasonOf } from "../actors/errors.ts";
 import { proxyAgentFor } from "./proxy.ts";
@@ -60,7 +61,12 @@ export async function dial(config: DialConfig, signal: AbortSignal): Promise<Web
     handshakeTimeout: handshakeMs,
     maxPayload: config.maxPayload,
     ...tls,
-    ...(agent && { agent }),
+    // Behind a proxy an address would be checked as the name "localhost".
+    ...(agent && {
+      agent,
+      checkServerIdentity: (_name: string, certificate: PeerCertificate) =>
+        checkServerIdentity(url.hostname.replace(/^\[|\]$/g, ""), certificate),
+    }),
   });
   const abort = (): void => socket.terminate();
   signal.addEventListener("abort", abort, { once: true });
@@ -91,8 +97,12 @@ const tlsCodes =
   /^(?:ERR_TLS|ERR_SSL|CERT_|EPROTO|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|ERROR_IN_CERT|INVALID_PURPOSE)/;
 
 function failure(url: URL, error: Error & { code?: string }): ConvergeError {
-  if (tlsCodes.test(error.code ?? ""))
-    return new ConvergeError("CONVERGE_TLS", plainText(error.message), error);
+  if (tlsCodes.test(error.code ?? "")) {
+    // OpenSSL's own lines: `…:SSL routines:<function>:<reason>:<file>:<line>:`.
+    const [, reason] = /SSL routines:[^:]*:([^:]+)/.exec(error.message) ?? [];
+    const why = reason ? `the TLS handshake failed (${reason})` : error.message;
+    return new ConvergeError("CONVERGE_TLS", plainText(why).replace(/\.$/, ""), error);
+  }
   const why = error.message || error.code || "no connection";
   return new ConvergeError("CONVERGE_UNREACHABLE", `${url.host} (${plainText(why)})`, error);
 }

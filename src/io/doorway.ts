@@ -17,6 +17,7 @@ import type { Links } from "./links.ts";
 import type { Origin } from "./origin.ts";
 import { plainText } from "./text.ts";
 import {
+  type CloseCode,
   closeCodes,
   controlMaxBytes,
   dataMaxBytes,
@@ -31,6 +32,8 @@ import {
 const urlMaxChars = 2_048;
 /** How long an agent may take to answer the challenge. */
 const registerMs = 10_000;
+/** Clients of one address that asked to wait and have not been joined with an agent. */
+const parkedMost = 100;
 /** The longest that a client may be parked. */
 const waitMaxMs = 60 * 60_000;
 
@@ -80,8 +83,21 @@ export function openDoorway(
   log: Log,
 ): Doorway {
   const arrivals = new Subject<RelayEvent>();
+  /** How many clients of an address wait for an agent that is not there. */
+  const parked = new Map<string, number>();
+  const park = (address: string, more: 1 | -1): void => {
+    const count = (parked.get(address) ?? 0) + more;
+    if (count > 0) parked.set(address, count);
+    else parked.delete(address);
+  };
   /** Who knocked and has not been dialled back, by ticket. */
-  const tickets = new Map<Ticket, LinkId>();
+  const tickets = new Map<Ticket, { link: LinkId; parkedAt: string | null }>();
+  /** Whether the ticket was good; from now on it is not. */
+  const take = (ticket: Ticket): boolean => {
+    const { parkedAt } = tickets.get(ticket) ?? {};
+    if (parkedAt) park(parkedAt, -1);
+    return tickets.delete(ticket);
+  };
   const registering = new Map<LinkId, (id: RendezvousId) => void>();
   let isDraining = false;
 
@@ -127,15 +143,24 @@ export function openDoorway(
     const nonce = newNonce();
     let id: RendezvousId | null = null;
     let answered = false;
-    const malformed = (why: string): void => links.shut(link, closeCodes.malformed, why);
+    const refuseAgent = (code: CloseCode, reason: string): void => {
+      log.warn(
+        { asked, address: origin.addressOf(request), reason: plainText(reason) },
+        "agent refused",
+      );
+      links.shut(link, code, reason);
+    };
+    const malformed = (why: string): void => refuseAgent(closeCodes.malformed, why);
     const late = clock.setTimeout(
       () => links.shut(link, closeCodes.agentSilent, "the agent did not register in time"),
       registerMs,
     );
-    socket.on("close", () => {
+    socket.on("close", (code) => {
       clock.clearTimeout(late);
       registering.delete(link);
-      if (id) arrivals.next({ type: "AGENT.LOST", id, control: link, atMs: clock.wall() });
+      if (!id) return;
+      if (code === closeCodes.done) arrivals.next({ type: "AGENT.LEFT", id, control: link });
+      else arrivals.next({ type: "AGENT.LOST", id, control: link, atMs: clock.wall() });
     });
     socket.on("message", (text: Buffer, isBinary) => {
       if (isBinary) return malformed("control messages are text");
@@ -153,7 +178,7 @@ export function openDoorway(
       if (message?.type !== "register" || answered) return;
       answered = true;
       clock.clearTimeout(late);
-      const refusal = (why: string): void => links.shut(link, closeCodes.refused, why);
+      const refusal = (why: string): void => refuseAgent(closeCodes.refused, why);
       if (message.id !== asked) return refusal("the id is not the one in the URL");
       if (!hosts.includes(message.host))
         return refusal(`this relay is not ${message.host.slice(0, 60)}; give it --public-url`);
@@ -188,7 +213,10 @@ export function openDoorway(
       const link = links.addData(socket, talks);
       if (talks && !speaks(link, socket, subprotocols.client)) return;
       const ticket = newTicket();
-      tickets.set(ticket, link);
+      const address = origin.addressOf(request);
+      const parkedAt = waitMs > 0 ? address : null;
+      if (parkedAt) park(parkedAt, 1);
+      tickets.set(ticket, { link, parkedAt });
       socket.on("close", () => arrivals.next({ type: "CLIENT.GONE", ticket }));
       arrivals.next({
         type: "CLIENT.KNOCKED",
@@ -196,7 +224,7 @@ export function openDoorway(
         ticket,
         client: link,
         waitMs,
-        facts: { address: origin.addressOf(request) },
+        facts: { address },
         atMs: clock.wall(),
       });
     };
@@ -220,6 +248,8 @@ export function openDoorway(
         case "agent":
           return control.handleUpgrade(request, socket, head, admitAgent(door.id, request));
         case "client":
+          if (door.waitMs > 0 && (parked.get(origin.addressOf(request)) ?? 0) >= parkedMost)
+            return refuse(socket, 429, "Too many clients of your address are waiting.", target);
           return data.handleUpgrade(
             request,
             socket,
@@ -228,17 +258,17 @@ export function openDoorway(
           );
         case "dial":
           // One use, and one guess: an unknown ticket and a used one look alike.
-          if (!tickets.delete(door.ticket))
+          if (!take(door.ticket))
             return refuse(socket, 404, "That ticket is not known, or was used.", "/dial");
           return data.handleUpgrade(request, socket, head, admitDial(door.ticket));
       }
     },
     welcome: (link, id) => registering.get(link)?.(id),
-    forget: (ticket) => tickets.delete(ticket),
+    forget: take,
     drain: () => {
       isDraining = true;
       // No agent can dial back to these any more.
-      for (const link of tickets.values())
+      for (const { link } of tickets.values())
         links.shut(link, closeCodes.draining, "the relay is restarting");
     },
   };

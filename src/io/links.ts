@@ -12,6 +12,9 @@ import { type CloseCode, closeCodes, nextLink, type ToAgent, type ToClient } fro
 /** A client may send so much before it is spliced (an ssh banner and a key exchange are 3 KiB). */
 const earlyBytes = 64 * 1024;
 
+/** One message may be larger, as a stranger's program may send it; so large it may not be. */
+const earlyMostBytes = 1024 * 1024;
+
 interface Held {
   readonly socket: WebSocket;
   readonly early: Buffer[];
@@ -34,7 +37,6 @@ export interface Links {
   /** Sends a message, if the link is still there and talks. */
   say(link: LinkId, message: ToAgent | ToClient): void;
   shut(link: LinkId, code: CloseCode, reason: string): void;
-  onClose(link: LinkId, listener: () => void): void;
   splice(client: LinkId, agent: LinkId): Promise<SpliceReport>;
   /** Bytes so far; zeros for a link that is gone. */
   countsOf(client: LinkId): Readonly<Counts>;
@@ -68,6 +70,8 @@ export function openLinks(clock: Clock): Links {
       socket.on("message", (data: Buffer, isBinary) => {
         if (!isBinary) return shut(socket, clock, closeCodes.binaryOnly, "binary frames only");
         taken += data.length;
+        if (taken > earlyMostBytes)
+          return shut(socket, clock, closeCodes.tooBig, "too much before there is a connection");
         held.early.push(data);
         if (taken > earlyBytes) socket.pause();
       });
@@ -83,7 +87,6 @@ export function openLinks(clock: Clock): Links {
       held.wasShut = true;
       shut(held.socket, clock, code, reason);
     },
-    onClose: (link, listener) => links.get(link)?.socket.once("close", listener),
     splice: (client, agent) => {
       const a = links.get(client);
       const b = links.get(agent);

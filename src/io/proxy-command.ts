@@ -51,7 +51,7 @@ export async function connect(
 ): Promise<void> {
   const gone = new AbortController();
   const stop = AbortSignal.any([signal, gone.signal]);
-  const early = holdEarly(stdio, gone);
+  const early = holdEarly(stdio, gone, config.raw);
   const until = clock.now() + config.waitMs;
   for (;;) {
     const leftMs = Math.max(0, until - clock.now());
@@ -100,12 +100,14 @@ function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
 /** What the near side sent so far, kept until it can be sent on. */
 interface Early {
   readonly chunks: Buffer[];
+  /** Calls `act` when a raw near side has said all it will; the answer may still be wanted. */
+  onEnd(act: () => void): void;
   /** From now on bytes go to `next`. */
   release(next: (data: Buffer) => void): void;
 }
 
 /** Reads the near side from the start, for only a reader notices that it has gone. */
-function holdEarly({ input, output }: Stdio, gone: AbortController): Early {
+function holdEarly({ input, output }: Stdio, gone: AbortController, raw: boolean): Early {
   const chunks: Buffer[] = [];
   let held = 0;
   const hold = (data: Buffer): void => {
@@ -114,10 +116,16 @@ function holdEarly({ input, output }: Stdio, gone: AbortController): Early {
     if (held > earlyMaxBytes) input.pause();
   };
   input.on("data", hold);
-  for (const event of ["end", "close", "error"]) input.once(event, () => gone.abort());
+  // ssh that ends its output has ended itself. `echo hello | wsproxy --raw` has not: it reads on.
+  for (const event of raw ? ["error"] : ["end", "close", "error"])
+    input.once(event, () => gone.abort());
   output.on("error", () => gone.abort());
   return {
     chunks,
+    onEnd: (act) => {
+      if (input.readableEnded) act();
+      else if (raw) input.once("end", act);
+    },
     release: (next) => {
       input.off("data", hold);
       input.on("data", next);
@@ -162,6 +170,7 @@ function converse(
       };
       for (const data of early.chunks) send(data);
       early.release(send);
+      early.onEnd(() => socket.close(closeCodes.done)); // `ws` hears the rest, for at most 30 s
     };
 
     const deliver = (data: Buffer): void => {
@@ -209,8 +218,8 @@ function converse(
     });
     stop.addEventListener("abort", end, { once: true });
     if (stop.aborted) end();
-    expectPings(socket, clock);
     if (config.raw) start();
+    else expectPings(socket, clock); // a stranger's server owes us none
     socket.resume();
   });
 }
@@ -231,7 +240,9 @@ function explain(
   config: ProxyCommandConfig,
   isSpliced: boolean,
 ): ConvergeError | null {
-  const id = plainText(decodeURIComponent(config.url.pathname.split("/").at(-1) ?? ""));
+  const id = plainText(config.url.pathname.split("/").at(-1) ?? "");
+  // RFC 6455 7.4.1: 1005 is a close without a code; ours always have one.
+  if (config.raw && (code === 1005 || code === closeCodes.goingAway)) return null;
   switch (code) {
     case closeCodes.done:
       return null;

@@ -17,10 +17,25 @@ const closeMs = 2_000;
 export function shut(socket: WebSocket, clock: Clock, code: CloseCode, reason = ""): void {
   if (socket.readyState === socket.CLOSED) return;
   socket.resume();
-  socket.close(code, reason);
+  socket.close(code, closeReason(reason));
   if (socket.bufferedAmount > 0) return;
   const timer = clock.setTimeout(() => socket.terminate(), closeMs);
   socket.once("close", () => clock.clearTimeout(timer));
+}
+
+/** RFC 6455 5.5: a control frame holds 125 bytes, two of which are the code. */
+const reasonMaxBytes = 123;
+
+/** As much of a reason as a close frame holds, in whole characters; `ws` throws at a byte more. */
+export function closeReason(text: string): string {
+  let bytes = 0;
+  let kept = "";
+  for (const character of text) {
+    bytes += Buffer.byteLength(character);
+    if (bytes > reasonMaxBytes) break;
+    kept += character;
+  }
+  return kept;
 }
 
 /** Whether this side cannot say anything of its peer, since bytes wait on one side or the other. */
@@ -44,16 +59,24 @@ export function expectPings(socket: WebSocket, clock: Clock): void {
   });
 }
 
+/** Bytes that came in so far, whatever they are: a ping may wait behind megabytes on a slow line. */
+function bytesRead(socket: WebSocket): number {
+  return (socket as unknown as { _socket?: { bytesRead: number } })._socket?.bytesRead ?? 0;
+}
+
 function watch(socket: WebSocket, clock: Clock, beat: () => void): void {
   let heardAt = clock.now();
+  let before = bytesRead(socket);
   const heard = (): void => {
     heardAt = clock.now();
   };
   let timer: unknown;
   const arm = (): void => {
     timer = clock.setTimeout(() => {
-      if (isStalled(socket)) heard();
+      const now = bytesRead(socket);
+      if (isStalled(socket) || now > before) heard();
       else if (clock.now() - heardAt >= silentMs) return socket.terminate();
+      before = now;
       if (socket.readyState === socket.OPEN) beat();
       arm();
     }, pingMs);

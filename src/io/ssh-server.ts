@@ -18,10 +18,11 @@ import { openLogin } from "./login.ts";
 import { hangUp } from "./reaper.ts";
 import { sessionEnvironment } from "./session-environment.ts";
 import type { Shell } from "./shells.ts";
-import { expectPings } from "./socket.ts";
+import { expectPings, shut } from "./socket.ts";
 import { type Allowed, serveSession } from "./ssh-session.ts";
 import { plainText } from "./text.ts";
 import { dismiss, type Visitor, whoIs } from "./visitor.ts";
+import { closeCodes } from "./wire.ts";
 
 // ssh2's own keep-alive would end a connection that only sleeps; links have pings of their own.
 ssh2.Server.KEEPALIVE_CLIENT_INTERVAL = 0;
@@ -29,6 +30,8 @@ ssh2.Server.KEEPALIVE_CLIENT_INTERVAL = 0;
 /** Like sshd's LoginGraceTime and MaxAuthTries, a little stricter. */
 const loginGraceMs = 30_000;
 const triesMost = 6;
+/** As many clients as one status message holds; more may be in, and are not named. */
+const reportsMost = 300;
 
 export interface SshServerConfig {
   readonly hostKey: HostKey;
@@ -96,6 +99,7 @@ export function openSshServer(
   );
 
   function accept(link: WebSocket, ticket: Ticket, address: string): void {
+    if (isEnding) return shut(link, clock, closeCodes.goingAway);
     visits += 1;
     const number = visits;
     const visitor: Visitor = {
@@ -133,6 +137,7 @@ export function openSshServer(
     const { address } = visitor;
     let tries = 0;
     let endedInOrder = false;
+    let broke = false;
     let channels = 0;
     let hadChannels = false;
     let forwarding: Forwarding | null = null;
@@ -189,7 +194,11 @@ export function openSshServer(
           visitor.kinds.add(kind);
           visitor.running.add(running);
           if (running.pid !== null) leaders.add(running.pid);
-          return () => visitor.running.delete(running);
+          return () => {
+            visitor.running.delete(running);
+            // Elsewhere its group may live on; on Windows its number may soon be another's.
+            if (process.platform === "win32" && running.pid !== null) leaders.delete(running.pid);
+          };
         },
         onAbandoned: (pid) => {
           const done = hangUp(pid, clock).finally(() => hangUps.delete(done));
@@ -201,6 +210,7 @@ export function openSshServer(
       // A numeric code is the reason of the client's own DISCONNECT, RFC 4253 11.1.
       if (typeof error.code === "number") endedInOrder = true;
       else {
+        broke = true;
         log.info({ address, reason: plainText(error.message) }, "ssh error");
         visitor.link.terminate();
       }
@@ -208,13 +218,13 @@ export function openSshServer(
     // ssh2 ends its side when the client says DISCONNECT, and else only when it is told to.
     connection.once("end", () => {
       const sink = (connection as unknown as { _sock: { writableEnded: boolean } })._sock;
-      endedInOrder ||= sink.writableEnded || (hadChannels && channels === 0);
+      endedInOrder ||= !broke && (sink.writableEnded || (hadChannels && channels === 0));
     });
     connection.once("close", () => {
       forwarding?.close();
       const key = visitor.login;
-      if (!key || !visitor.connection) return;
       visitor.connection = null;
+      if (!key) return;
       const type = endedInOrder ? "CLIENT.LEFT" : "CLIENT.LOST";
       log.info({ address, fingerprint: key.fingerprint, inOrder: endedInOrder }, "client left");
       const who = whoIs(visitor, key);
@@ -224,6 +234,7 @@ export function openSshServer(
 
   async function authenticate(context: AuthContext, visitor: Visitor): Promise<void> {
     const key = isEnding ? null : await login.check(context, visitor.address);
+    if (visitor.connection === null) return; // it went away meanwhile, and must not log in now
     if (key === null) return context.reject(["publickey"]);
     if (context.method === "publickey" && context.signature) visitor.login = key;
     context.accept();
@@ -242,6 +253,7 @@ export function openSshServer(
     reports: () =>
       [...visitors.values()]
         .filter(({ login }) => login !== null)
+        .slice(0, reportsMost)
         .map(({ ticket, kinds, login }) => ({
           ticket,
           kinds: [...kinds],

@@ -103,18 +103,20 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
   });
 
   const { command } = config.key;
+  // RFC 4254 6.5: only one of these requests can succeed on a channel.
+  let isTaken = false;
   session.on("shell", (accept, reject) => {
-    if (!config.allowed.shell) return reject?.();
+    if (isTaken || !config.allowed.shell) return reject?.();
     if (command !== null) return forced(accept, reject, "");
     start(accept, "shell", null, null);
   });
   session.on("exec", (accept, reject, info) => {
-    if (!config.allowed.exec) return reject?.();
+    if (isTaken || !config.allowed.exec) return reject?.();
     if (command !== null) return forced(accept, reject, info.command);
     start(accept, "exec", info.command, null);
   });
   session.on("subsystem", (accept, reject, { name }) => {
-    if (name !== "sftp" || !config.allowed.sftp) return reject?.();
+    if (isTaken || name !== "sftp" || !config.allowed.sftp) return reject?.();
     if (command !== null) return forced(accept, reject, "internal-sftp");
     sftp(accept());
   });
@@ -129,6 +131,7 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
   }
 
   function sftp(channel: ServerChannel): void {
+    isTaken = true;
     const over = config.onStart("sftp", { pid: null, note: () => {}, expectHangUp: () => {} });
     channel.on("error", () => {});
     serveSftp(channel, {
@@ -149,6 +152,7 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
     line: string | null,
     originalCommand: string | null,
   ): void {
+    isTaken = true;
     const { pty } = asked;
     const channel = accept();
     channel.on("error", () => {});

@@ -12,8 +12,9 @@ export interface Stdio {
 }
 
 /**
- * The process's own pipes. `process.stdout` writes to a pipe synchronously: a suspended ssh would
- * stop this whole process, pongs included. A socket on the same descriptor does not block.
+ * The process's own pipes. Node says that `process.stdout` writes to a pipe synchronously (20 does
+ * not, on Linux): a suspended ssh would then stop this whole process, pongs included. A socket on
+ * the same descriptor never blocks.
  */
 export function openStdio(): Stdio {
   const isPipe = (fd: number): boolean => {

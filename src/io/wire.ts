@@ -1,6 +1,6 @@
 /**
- * Wire: the words that relay, agent and wsproxy exchange, version 1. The whole protocol is here
- * and in `docs/protocol.md`; who may say what when is the business of the actors.
+ * Wire: the words that relay, agent and wsproxy exchange, version 1. Who may say what when is the
+ * business of the actors.
  *
  * Control messages are JSON, one a text frame, at most `controlMaxBytes`. A message whose type is
  * unknown is ignored, so that a later release may add some; one whose fields are wrong ends the
@@ -90,6 +90,13 @@ const durationMs = v.pipe(
   v.maxValue(Number.MAX_SAFE_INTEGER),
 );
 
+/** The job's log shows it in a command that people paste: nothing a shell or ssh would act on. */
+const pastableUrl = v.pipe(
+  v.string(),
+  v.maxLength(2_000),
+  v.regex(/^(?:https?|wss?):\/\/[\w.:[\]-]+(?:\/[\w.~-]+)*$/, "not a plain URL"),
+);
+
 export const agentFacts = v.object({
   host: line(100),
   user: line(100),
@@ -130,7 +137,7 @@ const fromAgent = v.variant("type", [
 /** Relay to agent, on the control link. */
 const toAgent = v.variant("type", [
   v.object({ type: v.literal("challenge"), nonce: base64(32) }),
-  v.object({ type: v.literal("registered"), id: rendezvousId, clientUrl: line(2_000) }),
+  v.object({ type: v.literal("registered"), id: rendezvousId, clientUrl: pastableUrl }),
   v.object({
     type: v.literal("summon"),
     ticket,
@@ -169,7 +176,8 @@ function reader<T extends { type: string }>(
     const read = v.safeParse(schema, value);
     if (read.success) return { message: read.output };
     const [issue] = read.issues;
-    return { malformed: plainText(`${v.getDotPath(issue) ?? "message"}: ${issue.message}`, 100) };
+    const what = issue.message.replace(/ but received .*$|: Received .*$/s, "");
+    return { malformed: plainText(`${v.getDotPath(issue) ?? "message"}: ${what}`, 100) };
   };
 }
 

@@ -49,10 +49,18 @@ interface Loss {
   readonly atMs: number;
 }
 
+interface Leave {
+  readonly id: RendezvousId;
+  readonly control: LinkId;
+}
+
 export type RelayEvent =
   | ({ type: "AGENT.REGISTERED" } & Registration)
   | ({ type: "AGENT.REPORTED" } & Report)
+  /** Its link broke: it may come back. */
   | ({ type: "AGENT.LOST" } & Loss)
+  /** It closed its link in order: the job is over, and the id is free. */
+  | ({ type: "AGENT.LEFT" } & Leave)
   | ({ type: "CLIENT.KNOCKED" } & Knock)
   | { type: "AGENT.DIALLED"; ticket: Ticket; link: LinkId }
   | { type: "CLIENT.GONE"; ticket: Ticket }
@@ -87,11 +95,19 @@ export interface RelayContext extends RelayInput {
   readonly pairings: ReadonlyMap<Ticket, PairingEntry>;
 }
 
-type Agents = Pick<RelayContext, "agents">;
+type Agents = Pick<RelayContext, "agents" | "rememberMs">;
+
+/** Whether an agent is there, or was lost so recently that the id is still its own. */
+const isRemembered = (agent: AgentEntry, { rememberMs }: Agents, atMs: number): boolean =>
+  agent.control !== null || atMs - agent.lostAtMs < rememberMs;
 
 /** The first of the ids that is free or already this key's; null when none is. */
-export function idFor({ agents }: Agents, { ids, key }: Registration): RendezvousId | null {
-  return ids.find((id) => (agents.get(id)?.key ?? key) === key) ?? null;
+export function idFor(context: Agents, { ids, key, atMs }: Registration): RendezvousId | null {
+  const isFree = (id: RendezvousId): boolean => {
+    const agent = context.agents.get(id);
+    return !agent || agent.key === key || !isRemembered(agent, context, atMs);
+  };
+  return ids.find(isFree) ?? null;
 }
 
 /** The control link that a registration replaces: an agent that came back before its loss was seen. */
@@ -101,13 +117,8 @@ function formerLink(context: Agents, registration: Registration): LinkId | null 
 }
 
 /** The agents without those that were lost too long ago to be remembered. */
-export function remembered(
-  { agents, rememberMs }: Agents & RelayInput,
-  atMs: number,
-): Map<RendezvousId, AgentEntry> {
-  return new Map(
-    [...agents].filter(([, agent]) => agent.control !== null || atMs - agent.lostAtMs < rememberMs),
-  );
+export function remembered(context: Agents, atMs: number): Map<RendezvousId, AgentEntry> {
+  return new Map([...context.agents].filter(([, agent]) => isRemembered(agent, context, atMs)));
 }
 
 function admitted(context: RelayContext, registration: Registration): RelayContext["agents"] {
@@ -169,6 +180,9 @@ export const relayMachine = setup({
           ? changed(context.agents, id, { ...agent, control: null, lostAtMs: atMs })
           : context.agents;
       },
+    }),
+    forgetAgent: assign({
+      agents: ({ context }, { id }: Leave) => changed(context.agents, id, null),
     }),
     openPairing: assign({
       pairings: ({ context, spawn, self }, { id, ticket, client, facts, waitMs, atMs }: Knock) => {
@@ -242,6 +256,10 @@ export const relayMachine = setup({
         "AGENT.LOST": {
           guard: { type: "isCurrentLink", params: ({ event }) => event },
           actions: { type: "noteLoss", params: ({ event }) => event },
+        },
+        "AGENT.LEFT": {
+          guard: { type: "isCurrentLink", params: ({ event }) => event },
+          actions: { type: "forgetAgent", params: ({ event }) => event },
         },
         "CLIENT.KNOCKED": {
           actions: { type: "openPairing", params: ({ event }) => event },

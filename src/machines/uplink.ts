@@ -17,7 +17,13 @@ export type RefusalCode =
 /** What came of one try to register. `jitter` is a random number from 0 to 1, drawn outside. */
 export type Registered = { readonly jitter: number } & (
   | { readonly kind: "registered"; readonly id: RendezvousId; readonly clientUrl: string }
-  | { readonly kind: "refused"; readonly code: RefusalCode; readonly why: string }
+  | {
+      readonly kind: "refused";
+      readonly code: RefusalCode;
+      readonly why: string;
+      /** By its own close code, and not by whatever else may answer in its place for a while. */
+      readonly byRelay: boolean;
+    }
   | { readonly kind: "unreachable"; readonly why: string }
 );
 
@@ -72,7 +78,7 @@ export const uplinkMachine = setup({
   guards: {
     isRegistered: (_, { output }: { output: Registered }) => output.kind === "registered",
     isRefused: ({ context }, { output }: { output: Registered }) =>
-      output.kind === "refused" && !(context.wasOnline && output.code === "CONVERGE_TLS"),
+      output.kind === "refused" && (output.byRelay || !context.wasOnline),
     wasNeverOnline: ({ context }) => !context.wasOnline,
   },
   actions: {

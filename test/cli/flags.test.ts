@@ -8,9 +8,11 @@ import {
   listenAddress,
   logLevel,
   names,
+  option,
   proxyRange,
   relayUrl,
   timeout,
+  urlArgument,
   webUrl,
 } from "../../cli/flags.ts";
 
@@ -61,3 +63,26 @@ for (const [name, parse, texts] of bad)
   for (const text of texts)
     test(`${name} refuses ${JSON.stringify(text)} with what to write instead`, () =>
       assert.throws(() => parse(text), { name: "InvalidArgumentError" }));
+
+for (const [value, flags, want] of [
+  ["", "--insecure", undefined],
+  ["0", "--insecure", undefined],
+  ["false", "--insecure", undefined],
+  ["1", "--insecure", "CONVERGE_INSECURE"],
+  ["", "--insecure <text>", undefined],
+  ["0", "--insecure <text>", "CONVERGE_INSECURE"],
+] as const)
+  test(`a twin that is ${JSON.stringify(value)} ${want ? "counts" : "is none"} for ${flags}`, () => {
+    process.env["CONVERGE_INSECURE"] = value;
+    try {
+      assert.equal(option(flags, "").envVar, want);
+    } finally {
+      delete process.env["CONVERGE_INSECURE"];
+    }
+  });
+
+test("a bad URL is repeated without its secrets", () => {
+  assert.throws(() => urlArgument(relayUrl, "https://ann:word@relay/x?token=1"), {
+    message: "https://relay/x: A relay's URL has no user, no ? and no #.",
+  });
+});

@@ -56,12 +56,7 @@ for (const [name, read, text, want] of [
     '{"type":"registered","id":"a b","clientUrl":"x"}',
     "id: not a rendez-vous id",
   ],
-  [
-    "a missing field",
-    readToClient,
-    '{"type":"waiting"}',
-    'forMs: Invalid key: Expected "forMs" but received undefined',
-  ],
+  ["a missing field", readToClient, '{"type":"waiting"}', 'forMs: Invalid key: Expected "forMs"'],
 ] as const)
   test(`${name} is malformed`, () => assert.deepEqual(read(text), { malformed: want }));
 
@@ -93,4 +88,27 @@ for (const [outcome, code] of outcomes)
     const said = farewell(outcome);
     assert.equal(said.code, code);
     assert.ok(Buffer.byteLength(said.reason) <= 123, "RFC 6455 5.5: a close frame holds no more");
+  });
+
+for (const url of [
+  'https://h/client/x" ; touch /tmp/pwned ; echo "',
+  "https://h/client/$(id)",
+  "https://h/client/%h",
+  "https://h/client/a b",
+  "https://user:word@h/client/x",
+  "file:///client/x",
+  "https://h/client/x?y",
+])
+  test(`a relay cannot make the job's log show ${url}`, () => {
+    const read = readToAgent(JSON.stringify({ type: "registered", id: "x", clientUrl: url }));
+    assert.deepEqual(read, { malformed: "clientUrl: not a plain URL" });
+  });
+
+for (const url of [
+  "https://relay.example.com/a/b/client/lusab-babad",
+  "http://[::1]:8000/client/x",
+])
+  test(`${url} is a client URL`, () => {
+    const message = { type: "registered", id: "x", clientUrl: url };
+    assert.deepEqual(readToAgent(JSON.stringify(message)), { message });
   });

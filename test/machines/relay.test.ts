@@ -100,6 +100,23 @@ test("a lost agent keeps its id for a day, and no longer", () => {
   assert.deepEqual(told(), ["c1 is job", "c2 is job-y", "c3 is other", "c4 is job"]);
 });
 
+test("an id that is no longer remembered goes whole to who asks for it first", () => {
+  const { actor, register, knock, told } = start();
+  register("c1", ["job"], "ann");
+  actor.send({ type: "AGENT.LOST", id: id("job"), control: link("c1"), atMs: 0 });
+  register("c2", ["job", "job-y"], "bob", day);
+  knock("alice", "job");
+  assert.deepEqual(told(), ["c1 is job", "c2 is job", "c2 summoned with t-alice"]);
+});
+
+test("an agent that closed its link in order leaves its id free", () => {
+  const { actor, register, told } = start();
+  register("c1", ["job"], "ann");
+  actor.send({ type: "AGENT.LEFT", id: id("job"), control: link("c1") });
+  register("c2", ["job", "job-y"], "bob");
+  assert.deepEqual(told(), ["c1 is job", "c2 is job"]);
+});
+
 test("nothing free: turned away", () => {
   const { register, told } = start();
   register("c1", ["job"], "ann");
@@ -110,8 +127,8 @@ test("nothing free: turned away", () => {
 test("idFor and remembered are pure", () => {
   const agents = new Map();
   const registration = { control: link("c"), ids: [id("a")], key: key("k"), facts, atMs: 0 };
-  assert.equal(idFor({ agents }, registration), "a");
-  assert.deepEqual(remembered({ agents, rememberMs: 1, summonMs: 1 }, 0), new Map());
+  assert.equal(idFor({ agents, rememberMs: 1 }, registration), "a");
+  assert.deepEqual(remembered({ agents, rememberMs: 1 }, 0), new Map());
 });
 
 test("a knock on an agent that is there is summoned and spliced, and leaves nothing behind", async () => {

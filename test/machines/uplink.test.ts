@@ -19,8 +19,20 @@ for (const [failures, jitter, want] of [
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 const ok: Registered = { kind: "registered", id: "job" as RendezvousId, clientUrl: "u", jitter: 1 };
 const away: Registered = { kind: "unreachable", why: "refused", jitter: 1 };
-const tls: Registered = { kind: "refused", code: "CONVERGE_TLS", why: "expired", jitter: 1 };
-const policy: Registered = { kind: "refused", code: "CONVERGE_REFUSED", why: "no", jitter: 1 };
+const tls: Registered = {
+  kind: "refused",
+  code: "CONVERGE_TLS",
+  why: "expired",
+  jitter: 1,
+  byRelay: false,
+};
+const policy: Registered = {
+  kind: "refused",
+  code: "CONVERGE_REFUSED",
+  why: "no",
+  jitter: 1,
+  byRelay: true,
+};
 
 function start(answers: Registered[]) {
   const clock = new SimulatedClock();
@@ -81,24 +93,34 @@ test("a relay that was there is looked for without end", async () => {
   assert.equal(actor.getSnapshot().status, "active");
 });
 
-for (const [name, answers, want] of [
-  [
-    "a refusal by policy",
-    [policy],
-    { kind: "refused", code: "CONVERGE_REFUSED", why: "no", jitter: 1 },
-  ],
-  [
-    "a certificate that is not accepted",
-    [tls],
-    { kind: "refused", code: "CONVERGE_TLS", why: "expired", jitter: 1 },
-  ],
+for (const [name, answer] of [
+  ["a refusal by policy", policy],
+  ["a certificate that is not accepted", tls],
 ] as const) {
   test(`${name} ends it at once`, async () => {
-    const { actor } = start([...answers]);
+    const { actor } = start([answer]);
     await settled();
-    assert.deepEqual(actor.getSnapshot().output, want);
+    assert.deepEqual(actor.getSnapshot().output, answer);
   });
 }
+
+test("a relay that refuses later is obeyed", async () => {
+  const { actor, pass, breakLink } = start([ok, policy]);
+  await settled();
+  breakLink();
+  await settled();
+  await pass(3_000);
+  assert.deepEqual(actor.getSnapshot().output, policy);
+});
+
+test("what answers in the relay's place for a while is not", async () => {
+  const { actor, pass, breakLink } = start([ok, { ...policy, byRelay: false }, ok]);
+  await settled();
+  breakLink();
+  await settled();
+  await pass(3_000);
+  assert.deepEqual(actor.getSnapshot().value, { open: "online" });
+});
 
 test("a certificate that fails later is a fault that may heal", async () => {
   const { actor, pass, breakLink } = start([ok, tls, ok]);

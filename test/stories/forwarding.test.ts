@@ -1,7 +1,7 @@
 /** Forwarding: ports, unix sockets and the ssh agent, there and back, and what is left of them. */
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -49,9 +49,11 @@ async function forwards(
   return ssh;
 }
 
-async function leave(ssh: Started): Promise<void> {
-  ssh.child.kill("SIGTERM");
-  await ssh.exited;
+async function leave(ssh: Started, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+  ssh.child.kill(signal);
+  // OpenSSH 9.2 overlooks a signal that comes just before it starts to wait; it is sent again then.
+  const again = setInterval(() => ssh.child.kill(signal), 1_000);
+  await ssh.exited.finally(() => clearInterval(again));
 }
 
 test("-L carries two megabytes there and back, with each end of its own", async () => {
@@ -86,52 +88,58 @@ test("-L carries 20 connections at once, and 100 after each other", async () => 
   await leave(ssh);
 });
 
-test("a server that sends and closes loses nothing to a reader that is slow", async () => {
-  const bytes = randomBytes(12_000_000);
-  const server = await listen((socket) => socket.end(bytes));
-  const port = await freePort();
-  const ssh = await forwards(["-L", `${port}:127.0.0.1:${server.port}`]);
-  const socket = connect(port, "127.0.0.1");
-  socket.pause();
-  const seen = (): number => world.relay.rows()[0]?.clients[0]?.agentBytes ?? 0;
+/** Waits until no more bytes flow to or from the only client. */
+async function stalled(side: "agentBytes" | "clientBytes", leastBytes: number): Promise<void> {
   let last = -1;
   let same = 0;
-  await until("the agent stopped sending", () => {
-    same = seen() === last && last > 1_000_000 ? same + 1 : 0;
-    last = seen();
+  await until("nothing flows any more", () => {
+    const now = world.relay.rows()[0]?.clients[0]?.[side] ?? 0;
+    same = now === last && now > leastBytes ? same + 1 : 0;
+    last = now;
     return same >= 10;
   });
-  const back: Buffer[] = [];
-  for await (const data of socket) back.push(data);
-  assert.equal(sha(Buffer.concat(back)), sha(bytes));
-  await leave(ssh);
-  await server.close();
-});
+}
 
-test("a server that ends first and reads slowly still gets everything", async () => {
-  const taken: Socket[] = [];
-  const server = await listen((socket) => {
+// Some of these end while their last part waits for the window, wherever else buffers are.
+for (const size of [1, 2.5, 4, 5.5, 7, 12]) {
+  test(`a server that sends ${size} MB and closes loses nothing to a slow reader`, async () => {
+    const bytes = randomBytes(size * 1_000_000);
+    const server = await listen((socket) => socket.end(bytes));
+    const port = await freePort();
+    const ssh = await forwards(["-L", `${port}:127.0.0.1:${server.port}`]);
+    const socket = connect(port, "127.0.0.1");
     socket.pause();
-    socket.end();
-    taken.push(socket);
+    await stalled("agentBytes", 900_000);
+    const back: Buffer[] = [];
+    for await (const data of socket) back.push(data);
+    assert.equal(sha(Buffer.concat(back)), sha(bytes));
+    await leave(ssh);
+    await server.close();
   });
-  const port = await freePort();
-  const ssh = await forwards(["-L", `${port}:127.0.0.1:${server.port}`]);
-  const bytes = randomBytes(1_500_000);
-  const client = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
-  client.resume();
-  let isClosed = false;
-  client.once("close", () => {
-    isClosed = true;
+}
+
+for (const size of [1, 2.5, 4, 6, 6.6]) {
+  test(`a server that ends first and reads ${size} MB later still gets everything`, async () => {
+    const taken: Socket[] = [];
+    const server = await listen((socket) => {
+      socket.pause();
+      socket.end();
+      taken.push(socket);
+    });
+    const port = await freePort();
+    const ssh = await forwards(["-L", `${port}:127.0.0.1:${server.port}`]);
+    const bytes = randomBytes(size * 1_000_000);
+    const client = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    client.resume();
+    client.end(bytes);
+    await stalled("clientBytes", 900_000);
+    const back: Buffer[] = [];
+    for await (const data of taken[0] as Socket) back.push(data);
+    assert.equal(sha(Buffer.concat(back)), sha(bytes));
+    await leave(ssh);
+    await server.close();
   });
-  client.end(bytes);
-  await until("the client side is over", () => isClosed);
-  const back: Buffer[] = [];
-  for await (const data of taken[0] as Socket) back.push(data);
-  assert.equal(sha(Buffer.concat(back)), sha(bytes));
-  await leave(ssh);
-  await server.close();
-});
+}
 
 test("a refused port ends that connection, with ssh's own words, and no other", async () => {
   const closed = await freePort();
@@ -147,6 +155,15 @@ test("a refused port ends that connection, with ssh's own words, and no other", 
   await leave(ssh);
 });
 
+/** Whether this machine holds a connection from that port, as Linux tells it. */
+function isEstablished(port: number): boolean {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  return readFileSync("/proc/net/tcp", "utf8")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .some(([, from, , state]) => from?.endsWith(local) && state === "01");
+}
+
 test("a target whose client vanishes while it does not read is let go", async () => {
   const taken: Socket[] = [];
   const server = await listen((socket) => {
@@ -158,16 +175,11 @@ test("a target whose client vanishes while it does not read is let go", async ()
   const client = connect(port, "127.0.0.1");
   client.on("error", () => {});
   client.write(Buffer.alloc(20_000_000));
-  const sent = (): number => world.relay.rows()[0]?.clients[0]?.clientBytes ?? 0;
-  await until("the window is full", () => sent() > 2_000_000);
+  await stalled("clientBytes", 2_000_000);
+  const theirs = taken[0]?.remotePort ?? 0;
+  assert.equal(isEstablished(theirs), true);
   ssh.child.kill("SIGKILL");
-  let isOver = false;
-  for (const event of ["end", "close"])
-    taken[0]?.once(event, () => {
-      isOver = true;
-    });
-  taken[0]?.resume();
-  await until("the target is let go", () => isOver);
+  await until("the agent has closed its side", () => !isEstablished(theirs));
   client.destroy();
   await server.close();
 });
@@ -352,8 +364,7 @@ for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGKILL"] as const) {
   test(`an ssh -N that ends by ${signal} counts as: ${event}`, async () => {
     const ssh = await forwards([]);
     await until("it joined", () => lastOf(world.agent) === "client joined");
-    ssh.child.kill(signal);
-    await ssh.exited;
+    await leave(ssh, signal);
     await until("the agent noticed", () => lastOf(world.agent) !== "client joined");
     assert.equal(lastOf(world.agent), event);
   });

@@ -190,6 +190,19 @@ describe("an open relay", () => {
       );
     });
 
+  test("the same key on a newer link gets its id there, and the older link is closed", async () => {
+    const identity = newIdentity();
+    const older = await register(world.relay.url, "twice", { identity });
+    const newer = await register(world.relay.url, "twice", { identity });
+    assert.deepEqual([older.id, newer.id], ["twice", "twice"]);
+    assert.deepEqual(await older.end, {
+      code: 4409,
+      reason: "the same agent came on a newer link",
+    });
+    assert.equal(newer.closed(), null);
+    newer.socket.close();
+  });
+
   test("an answer that was right once is refused when it is replayed", async () => {
     const identity = newIdentity();
     const first = await register(world.relay.url, "replayed", { identity });

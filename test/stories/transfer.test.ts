@@ -132,7 +132,9 @@ test("rsync copies a tree, then nothing at all, then only what changed, and dele
     .toString()
     .split("\n")
     .map((line) => line.split(" ").at(-1));
-  assert.deepEqual(lines.filter(Boolean).sort(), ["./", "nothing", "plain.txt"]);
+  // The folder itself is listed too, unless its time changed within one second.
+  const changed = lines.filter((line) => line && line !== "./");
+  assert.deepEqual(changed.sort(), ["nothing", "plain.txt"]);
   assert.deepEqual(contents(there), contents(from));
   const back = mkdtempSync(join(world.dir, "synced-back-"));
   const down = await run("rsync", ["-a", "-e", remoteShell(), "job@agent:synced/", `${back}/`]);

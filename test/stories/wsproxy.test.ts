@@ -10,8 +10,10 @@ import { connect as connectTo } from "../../src/io/proxy-command.ts";
 import { subprotocols } from "../../src/io/wire.ts";
 import {
   agentProgram,
+  certificates,
   endPrograms,
   finished,
+  folder,
   ours,
   program,
   relayProgram,
@@ -19,7 +21,7 @@ import {
 } from "../support/programs.ts";
 import { messages, register, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
-import { type Agent, built, meet, run, type World } from "../support/world.ts";
+import { type Agent, built, meet, openRelay, run, type World } from "../support/world.ts";
 
 const base = (world: World): string => world.relay.url.href.replace(/\/$/, "");
 const portOf = (server: { address(): unknown }): number => (server.address() as AddressInfo).port;
@@ -221,6 +223,11 @@ describe("exit statuses", () => {
         "converge: The relay refused: it answered with HTTP status 200.\n",
       ],
       [
+        `https://127.0.0.1:${world.relay.url.port}/client/x`,
+        4,
+        "converge: The relay's TLS certificate was not accepted: the TLS handshake failed (wrong version number). Check the host name, name its authority with --ca, or use --insecure if you must.\n",
+      ],
+      [
         `${base(world)}/elsewhere/x`,
         6,
         "converge: The relay refused: There is no websocket here: use /agent/<id> or /client/<id>.\n",
@@ -415,6 +422,25 @@ describe("through an HTTP proxy", () => {
     assert.deepEqual([said.status, asked], [0, []], said.err);
   });
 
+  test("HTTPS_PROXY leads to a relay with TLS, whose certificate is still checked", async () => {
+    const authority = certificates(folder());
+    const relay = await openRelay(world.clock, { tls: authority.issue("relay", "IP:127.0.0.1") });
+    const env = through({ env: (url) => ({ HTTPS_PROXY: url }) });
+    for (const [trust, status, sentence] of [
+      [["--ca", authority.ca], 7, /^converge: No agent is registered as x\./],
+      [["--insecure"], 7, /^converge: No agent is registered as x\./],
+      [[], 4, /^converge: The relay's TLS certificate was not accepted: unable to verify/],
+    ] as const) {
+      asked = [];
+      const said = await finished(
+        ours("wsproxy", [...trust, `${relay.url.origin}/client/x`], { input: "open", env }),
+      );
+      assert.deepEqual([said.status, asked], [status, [relay.url.host]], said.err);
+      assert.match(said.err, sentence);
+    }
+    await relay.close();
+  });
+
   test("a proxy that refuses, that wants a password, or that is not there: a sentence each", async () => {
     const settings = "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY.\n";
     for (const [how, sentence] of [
@@ -496,7 +522,8 @@ describe("an ssh that stops", () => {
     ["far more than everybody holds", 1_000],
   ] as const)
     test(`a reader that takes nothing for three minutes, with ${amount}, loses nothing`, async () => {
-      const mute = await register(world.relay.url, "flood");
+      const id = `flood-${blocks}`;
+      const mute = await register(world.relay.url, id);
       const taken: Buffer[] = [];
       let take: () => void = () => {};
       const isOpen = new Promise<void>((resolve) => {
@@ -511,7 +538,7 @@ describe("an ssh that stops", () => {
       const stop = new AbortController();
       const ended = connectTo(
         {
-          url: new URL(`${base(world)}/client/flood`),
+          url: new URL(`${base(world)}/client/${id}`),
           raw: false,
           waitMs: 0,
           fingerprint: null,
@@ -532,7 +559,7 @@ describe("an ssh that stops", () => {
         block.writeUInt32BE(n);
         data.socket.send(Buffer.from(block));
       }
-      const row = () => world.relay.rows().find(({ id }) => id === "flood");
+      const row = () => world.relay.rows().find((one) => one.id === id);
       let seen = -1;
       let looks = 0;
       await until("the relay took no more", () => {
@@ -554,7 +581,6 @@ describe("an ssh that stops", () => {
       stop.abort();
       await ended;
       for (const { socket } of [mute, data]) socket.terminate();
-      await until("the agent is gone", () => !row());
     });
 
   test("killed: its wsproxy ends within two seconds, and the relay forgets the client", async () => {

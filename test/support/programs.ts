@@ -13,6 +13,9 @@ import { built } from "./world.ts";
 
 const clean = { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", LANG: "C.UTF-8" };
 
+/** No program of a story runs for longer; one that hangs fails its story, not the whole file. */
+const longestMs = 90_000;
+
 export interface Ended {
   readonly status: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -59,9 +62,11 @@ export function program(file: string, args: readonly string[], how: How = {}): P
   });
   child.stdin.on("error", () => {});
   if (how.input !== "open") child.stdin.end(how.input ?? "");
+  const limit = setTimeout(() => child.kill("SIGKILL"), longestMs);
   const exited = new Promise<Ended>((done, fail) => {
     child.on("error", fail);
     child.on("close", (status, signal) => {
+      clearTimeout(limit);
       ended = { status, signal };
       running.delete(made);
       done(ended);

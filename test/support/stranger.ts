@@ -52,11 +52,8 @@ export function stranger(
       socket.terminate();
     });
   });
-  const end = new Promise<Close>((done) => {
-    socket.on("close", (code, reason) => {
-      closed = { code, reason: reason.toString() };
-      done(closed);
-    });
+  socket.on("close", (code, reason) => {
+    closed = { code, reason: reason.toString() };
   });
   return {
     socket,
@@ -64,7 +61,9 @@ export function stranger(
     refusal: () => refused,
     isOpen: () => socket.readyState === WebSocket.OPEN,
     closed: () => closed,
-    end,
+    get end() {
+      return until("the link is closed", () => closed);
+    },
     say: (message) => socket.send(typeof message === "string" ? message : JSON.stringify(message)),
   };
 }
