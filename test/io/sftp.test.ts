@@ -28,8 +28,9 @@ import { type TestContext, test } from "node:test";
 import ssh2 from "ssh2";
 import { serveSftp } from "../../src/io/sftp.ts";
 import { packet, string, types, u32, u64 } from "../../src/io/sftp-wire.ts";
+import { ed25519Pair } from "../support/ed25519-pair.ts";
 
-const { Server, utils } = ssh2;
+const { Server } = ssh2;
 
 interface Run {
   readonly status: number | null;
@@ -69,7 +70,7 @@ async function meet(t: TestContext, { readOnly = false } = {}): Promise<World> {
   const near = join(root, "near");
   await mkdir(far);
   await mkdir(near);
-  const identity = utils.generateKeyPairSync("ed25519");
+  const identity = ed25519Pair();
   await writeFile(join(root, "id"), identity.private, { mode: 0o600 });
   await writeFile(join(root, "id.pub"), identity.public);
   let replied = 0;
@@ -77,7 +78,7 @@ async function meet(t: TestContext, { readOnly = false } = {}): Promise<World> {
   const onReply = (bytes: number): void => {
     replied += bytes;
   };
-  const hostKeys = [utils.generateKeyPairSync("ed25519").private];
+  const hostKeys = [ed25519Pair().private];
   const server = new Server({ hostKeys }, (client) => {
     client.on("error", () => {});
     client.on("authentication", (auth) =>
