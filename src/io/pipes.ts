@@ -7,7 +7,7 @@
  * its other end, so `sort /dev/stdin` would hang once the client has ended the input. It knows no
  * commands. Other systems duplicate the descriptor instead and need none of this.
  */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, constants, fstatSync, openSync, readlinkSync } from "node:fs";
 import { Socket } from "node:net";
 
@@ -49,31 +49,54 @@ export const makers: readonly Maker[] = [
 /** How often, and after what time, it is looked whether a shell is ready: for a second at least. */
 const looks = { most: 10_000, everyMs: 0.1 } as const;
 
-/** Three new pipes, which takes about 2 ms; null where there are none to be had or none are needed. */
+/** Three new pipes, which takes 2 to 3 ms; null where there are none to be had or none are needed. */
 export function openPipes(ways: readonly Maker[] = makers): Pipes | null {
   if (process.platform !== "linux") return null;
   for (const way of ways) {
-    const pipes = made(way);
-    if (pipes) return pipes;
+    const ends = made(way);
+    if (ends) return wrapped(ends);
   }
   return null;
 }
 
-function made({ file, script }: Maker): Pipes | null {
-  // Its input ends with this process, and so does the shell, whatever happens. The environment is
-  // empty, since that of a session may say what a shell is to run first.
-  const maker = spawn(file, ["-c", script], {
-    cwd: "/",
-    env: {},
-    stdio: ["pipe", "ignore", "ignore"],
-  });
-  maker.on("error", () => undefined);
-  maker.stdin.on("error", () => undefined);
+/** Six descriptors: the command's, then ours. */
+type Ends = Readonly<Record<"theirs" | "ours", readonly [number, number, number]>>;
+
+function wrapped({ theirs, ours: [input, output, errors] }: Ends): Pipes {
+  const stdin = new Socket({ fd: input, readable: false, writable: true });
+  const stdout = new Socket({ fd: output, readable: true, writable: false });
+  const stderr = new Socket({ fd: errors, readable: true, writable: false });
+  return {
+    theirs,
+    stdin,
+    stdout,
+    stderr,
+    release: () => theirs.forEach(closeSync),
+    destroy: () => {
+      for (const socket of [stdin, stdout, stderr]) socket.destroy();
+    },
+  };
+}
+
+function made({ file, script }: Maker): Ends | null {
+  let maker: ChildProcess | undefined;
   try {
+    // In the /proc of other process numbers, as some containers have it, the shell would be another.
+    if (readlinkSync("/proc/self") !== String(process.pid)) return null;
+    // Its input ends with this process, and so does the shell, whatever happens. The environment is
+    // empty, since that of a session may say what a shell is to run first.
+    maker = spawn(file, ["-c", script], {
+      cwd: "/",
+      env: {},
+      stdio: ["pipe", "ignore", "ignore"],
+    });
+    maker.on("error", () => undefined);
     return maker.pid !== undefined && isReady(maker.pid) ? opened(maker.pid) : null;
+  } catch {
+    return null; // no /proc, no process or no descriptors to be had, or the shell has ended
   } finally {
-    maker.kill("SIGKILL");
-    maker.stdin.destroy();
+    maker?.kill("SIGKILL");
+    maker?.stdin?.destroy();
   }
 }
 
@@ -81,46 +104,33 @@ function made({ file, script }: Maker): Pipes | null {
 function isReady(pid: number): boolean {
   const never = new Int32Array(new SharedArrayBuffer(4));
   for (let look = 0; look < looks.most; look++) {
-    try {
-      if (readlinkSync(`/proc/${pid}/cwd`) === readyFolder) return true;
-    } catch {
-      return false; // it has ended, or there is no /proc
-    }
+    if (readlinkSync(`/proc/${pid}/cwd`) === readyFolder) return true;
     Atomics.wait(never, 0, 0, looks.everyMs);
   }
   return false;
 }
 
 /** Both ends of the shell's pipes 3, 4 and 5; each has its own flags, so only ours do not block. */
-function opened(pid: number): Pipes | null {
+function opened(pid: number): Ends {
   const { O_RDONLY, O_WRONLY, O_NONBLOCK } = constants;
   const fds: number[] = [];
   const open = (number: number, flags: number): number => {
     const fd = openSync(`/proc/${pid}/fd/${number}`, flags);
     fds.push(fd);
-    if (!fstatSync(fd).isFIFO()) throw new Error("not a pipe");
+    if (!fstatSync(fd).isFIFO()) throw new Error("This shell makes no pipes.");
     return fd;
   };
   try {
-    const theirs = [open(3, O_RDONLY), open(4, O_WRONLY), open(5, O_WRONLY)] as const;
-    const input = open(3, O_WRONLY | O_NONBLOCK);
-    const output = open(4, O_RDONLY | O_NONBLOCK);
-    const errors = open(5, O_RDONLY | O_NONBLOCK);
-    const stdin = new Socket({ fd: input, readable: false, writable: true });
-    const stdout = new Socket({ fd: output, readable: true, writable: false });
-    const stderr = new Socket({ fd: errors, readable: true, writable: false });
     return {
-      theirs,
-      stdin,
-      stdout,
-      stderr,
-      release: () => theirs.forEach(closeSync),
-      destroy: () => {
-        for (const socket of [stdin, stdout, stderr]) socket.destroy();
-      },
+      theirs: [open(3, O_RDONLY), open(4, O_WRONLY), open(5, O_WRONLY)],
+      ours: [
+        open(3, O_WRONLY | O_NONBLOCK),
+        open(4, O_RDONLY | O_NONBLOCK),
+        open(5, O_RDONLY | O_NONBLOCK),
+      ],
     };
-  } catch {
+  } catch (thrown) {
     fds.forEach(closeSync);
-    return null;
+    throw thrown;
   }
 }

@@ -74,7 +74,9 @@ function watch(socket: WebSocket, clock: Clock, beat: () => void): void {
   const arm = (): void => {
     timer = clock.setTimeout(() => {
       const now = bytesRead(socket);
-      if (isStalled(socket) || now > before) heard();
+      if (isStalled(socket)) heard();
+      // They came at some time since the last look; counted from there, silence is never overlong.
+      else if (now > before) heardAt = Math.max(heardAt, clock.now() - pingMs);
       else if (clock.now() - heardAt >= silentMs) return socket.terminate();
       before = now;
       if (socket.readyState === socket.OPEN) beat();

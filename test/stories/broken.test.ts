@@ -193,7 +193,8 @@ describe("a peer that goes silent", () => {
     await world.clock.advance(45_000);
     assert.equal(silent.closed(), null);
     await world.clock.advance(15_000);
-    assert.equal((await silent.end).code, 1006);
+    await until("it is counted out", silent.closed, 5_000);
+    assert.equal(silent.closed()?.code, 1006);
     await world.clock.advance(300_000);
     assert.equal(alive.closed(), null);
     assert.deepEqual(
@@ -220,7 +221,8 @@ describe("a peer that goes silent", () => {
     await until("a splice", () => data.isOpen());
     await until("two rows", () => world.relay.rows().length === 2);
     await world.clock.advance(61_000);
-    assert.equal((await client.end).code, 1006);
+    await until("it is counted out", client.closed, 5_000);
+    assert.equal(client.closed()?.code, 1006);
     assert.equal((await parked.end).code, 1006);
     assert.deepEqual(await data.end, { code: 4410, reason: "the client's connection was lost" });
     await until("no client is left", () =>
@@ -242,8 +244,8 @@ describe("a peer that goes silent", () => {
     );
     process.kill(proxy, "SIGSTOP");
     await world.clock.advance(61_000);
+    await until("its shell is gone", () => !runs(pid), 8_000);
     await one.see("[converge] The connection of dev@laptop from 127.0.0.1 was lost.");
-    await until("its shell is gone", () => !runs(pid));
     assert.equal(world.relay.rows()[0]?.clients.length, 1);
     process.kill(proxy, "SIGCONT");
     assert.equal(await two.exited, 255);

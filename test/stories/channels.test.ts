@@ -178,20 +178,31 @@ test("a command with a terminal has a size, a name and a status, and shows no he
 });
 
 test("a new size reaches a command with a terminal that was asked for by RequestTTY", async () => {
-  const command = "trap 'stty size' WINCH; echo ready; while :; do sleep 0.02; done";
+  // The dots wake ssh: OpenSSH 9.2 overlooks a signal that comes just before it starts to wait.
+  const script = `
+    const out = process.stdout;
+    out.on("resize", () => console.log(out.rows + " " + out.columns));
+    setInterval(() => out.write("."), 50);
+    console.log("ready");`;
+  const command = `exec ${process.execPath} -e '${script}'`;
   const args = ["-i", world.keyFile, "-oRequestTTY=force", "job@agent", command];
   const shown = screen("ssh", [...world.options(), ...args]);
-  await shown.see("ready");
-  for (const [cols, rows] of [
-    [100, 30],
-    [17, 3],
-    [500, 200],
-  ] as const) {
-    shown.resize(cols, rows);
-    await shown.see(`${rows} ${cols}`);
+  try {
+    await shown.see("ready");
+    for (const [cols, rows] of [
+      [100, 30],
+      [17, 3],
+      [500, 200],
+    ] as const) {
+      shown.resize(cols, rows);
+      await shown.see(`${rows} ${cols}`);
+    }
+    shown.type("\u0003");
+    await shown.exited;
+  } finally {
+    // A client that stayed would be in the way of the tests that follow.
+    if (shown.pid > 0 && runs(shown.pid)) process.kill(shown.pid, "SIGKILL");
   }
-  shown.type("\u0003");
-  await shown.exited;
 });
 
 test("a terminal that does not exist has the usual size", async () => {
@@ -355,7 +366,7 @@ for (const [how, size, tty] of [
   test(`ssh is stopped while a command ${how} and exits: not a byte is lost`, async () => {
     const name = `stop-${size}-${tty}`;
     const go = join(world.agent.dir, `${name}.go`);
-    const data = counted(Math.ceil(size / 12), "line").subarray(0, size);
+    const data = counted(Math.ceil(size / 6), "line").subarray(0, size);
     writeFileSync(join(world.agent.dir, name), data);
     const command = `stty -opost 2>/dev/null; echo pid=$$=; until [ -e ${go} ]; do sleep 0.01; done; cat ${name}; exit 11`;
     const ssh = startSsh(world, [tty ? "-tt" : "-T", command]);
@@ -365,7 +376,7 @@ for (const [how, size, tty] of [
     writeFileSync(go, "");
     const pid = Number(/\d+/.exec(line)?.[0]);
     if (size < 3 * MB) await until("the command is gone", () => !runs(pid));
-    else await stalled();
+    if (size > MB) await stalled();
     ssh.child.kill("SIGCONT");
     const { status, stdout } = await ssh.exited;
     assert.equal(status, 11);

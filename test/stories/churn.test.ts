@@ -104,10 +104,10 @@ test("sessions on twenty agents come and go at random, some are killed, and noth
     served += 1;
   };
   const visitor = async (): Promise<void> => {
-    while (performance.now() < end) await visit();
+    // On a busy machine fewer come in the time; go on until enough of each kind did.
+    while (performance.now() < end || served <= 20 || killed <= 5) await visit();
   };
   await Promise.all(Array.from({ length: mostAtOnce }, visitor));
-  assert.ok(served > 20 && killed > 5, `only ${served} served, ${killed} killed`);
   await idle();
   await until("no file is left open", () => openFiles() <= before.files);
   assert.equal(listenersOf(), before.listeners);

@@ -308,7 +308,7 @@ describe("an agent whose link breaks", () => {
     const agent = await begin();
     controlOf().freeze();
     await world.clock.advance(60_000);
-    await until("it noticed", () => agent.news.some(({ event }) => event === "relay lost"));
+    await until("it noticed", () => agent.news.some(({ event }) => event === "relay lost"), 5_000);
     await world.clock.advance(1_000);
     await until("it is back", () =>
       agent.log.lines.some(({ message, fields }) => message === "registered" && !fields["isFirst"]),

@@ -58,7 +58,7 @@ const wrongFlags: readonly Wrong[] = [
   [
     "agent",
     ["--authorized-keys-url", "ftp://keys", relay],
-    invalid("--authorized-keys-url <url...>", "ftp://keys", "Write https://… or http://…."),
+    invalid("--authorized-keys-url <url>", "ftp://keys", "Write https://… or http://…."),
   ],
   [
     "agent",
@@ -101,11 +101,7 @@ const wrongFlags: readonly Wrong[] = [
   [
     "converge",
     ["--trust-proxy", "10.0.0.0/33"],
-    invalid(
-      "--trust-proxy <cidr...>",
-      "10.0.0.0/33",
-      "Write an address, a CIDR range or loopback.",
-    ),
+    invalid("--trust-proxy <cidr>", "10.0.0.0/33", "Write an address, a CIDR range or loopback."),
   ],
   [
     "converge",

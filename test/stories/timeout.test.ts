@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, test } from "node:test";
+import { handClock } from "../support/clock.ts";
 import { until } from "../support/until.ts";
 import { type AgentOptions, meet, type World } from "../support/world.ts";
 
@@ -11,7 +12,7 @@ let world: World;
 afterEach(() => world.close());
 
 const begin = async (options: AgentOptions): Promise<void> => {
-  world = await meet(options);
+  world = await meet(options, {}, handClock({ pings: false }));
 };
 
 test("silence: every mark is told in the terminal, then the end, and ssh sees a status", async () => {

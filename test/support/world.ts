@@ -194,8 +194,8 @@ export function run(
 export async function meet(
   options: AgentOptions | null = {},
   origin: Partial<OriginConfig> = {},
+  clock: HandClock = handClock(),
 ): Promise<World> {
-  const clock = handClock();
   const dir = mkdtempSync(join(tmpdir(), "converge-test-"));
   const cleanups: (() => void | Promise<void>)[] = [];
   let keys = 0;
