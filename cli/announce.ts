@@ -47,6 +47,8 @@ export function textFor(news: AgentNews, insecure: boolean): string {
       return `converge: ends in ${spoken(news.leftMs)} (${news.cause})`;
     case "relay lost":
       return `converge: relay lost (${news.why}), looking for it`;
+    case "relay found":
+      return "converge: the relay is back";
     case "ended":
       return `converge: ended: ${news.ending}`;
   }

@@ -65,7 +65,11 @@ await main(async (signal) => {
     process.stderr.write(command.helpInformation());
     throw new CommanderError(2, "converge.help", "no client URL");
   }
+  const say = (sentence: string): void => {
+    if (!flags["quiet"]) process.stderr.write(`[converge] ${sentence}\n`);
+  };
   const config: ProxyCommandConfig = {
+    debug: ["debug", "trace"].includes(flags["logLevel"]) ? say : () => {},
     url: urlArgument(flags["raw"] ? socketServerUrl : relayUrl, text),
     raw: flags["raw"] ?? false,
     waitMs: flags["wait"],
@@ -77,9 +81,6 @@ await main(async (signal) => {
       "CONVERGE_USAGE",
       "--fingerprint is SHA256: and 43 characters, as the agent prints it.",
     );
-  const say = (sentence: string): void => {
-    if (!flags["quiet"]) process.stderr.write(`[converge] ${sentence}\n`);
-  };
   if (flags["listen"]) return await listen(flags["listen"], config, say, signal);
   const stdio = openStdio();
   await connect(config, stdio, say, systemClock, afterSsh(signal)).finally(() => {

@@ -82,7 +82,9 @@ export function startAgent(
     lastId = id;
     reported = "";
     report(stateOf(session)); // at once, so that the first client hears of the expiry
-    if (!isFirst) session.send({ type: "RELAY.FOUND" });
+    if (isFirst) return;
+    ports.announce({ event: "relay found" });
+    session.send({ type: "RELAY.FOUND" });
   });
   uplink.on("lost", () => {
     ports.announce({ event: "relay lost", why: "the link broke" });

@@ -61,6 +61,7 @@ export type AgentNews =
   | { event: "client joined" | "client left" | "client lost"; who: string }
   | { event: "warning"; leftMs: number; cause: string }
   | { event: "relay lost"; why: string }
+  | { event: "relay found" }
   | { event: "ended"; ending: Ending["kind"] };
 
 /** The agent's ssh server, files and link to the relay. */

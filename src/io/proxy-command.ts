@@ -25,6 +25,8 @@ const retryMs = 2_000;
 /** From the near side's end to this one's. */
 const goodbyeMs = 1_500;
 
+type Say = (sentence: string) => void;
+
 export interface ProxyCommandConfig {
   readonly url: URL;
   /** A plain connector to any websocket server: no handshake of ours. */
@@ -34,9 +36,9 @@ export interface ProxyCommandConfig {
   /** Refuse any other host key. */
   readonly fingerprint: string | null;
   readonly trust: Trust;
+  /** Hears what only somebody who looks for a fault wants to know. */
+  readonly debug: Say;
 }
-
-type Say = (sentence: string) => void;
 
 /**
  * Runs one connection until either side ends it. Resolves when the far side ended it in order or
@@ -55,6 +57,8 @@ export async function connect(
   const until = clock.now() + config.waitMs;
   for (;;) {
     const leftMs = Math.max(0, until - clock.now());
+    const { host, pathname } = target(config, leftMs); // a query may hold a secret
+    config.debug(`Dialling ${host}${pathname}.`);
     try {
       const socket = await dial(
         {
@@ -208,6 +212,7 @@ function converse(
     socket.on("close", (code, reason) => {
       stop.removeEventListener("abort", end);
       clock.clearTimeout(late);
+      config.debug(`Closed with code ${code}. ${plainText(reason.toString())}`);
       if (failed) reject(failed);
       else if (stop.aborted) resolve();
       else {

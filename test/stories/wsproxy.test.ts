@@ -542,6 +542,7 @@ describe("an ssh that stops", () => {
           raw: false,
           waitMs: 0,
           fingerprint: null,
+          debug: () => {},
           trust: { ca: null, insecure: false },
         },
         { input: new PassThrough(), output },
@@ -596,4 +597,11 @@ describe("an ssh that stops", () => {
       await until("the relay forgot it", () => row()?.clients.length === 0);
     }
   });
+});
+
+test("--log-level debug says where it dials, and how that ended", async () => {
+  const args = [built("wsproxy"), "--log-level", "debug", "http://127.0.0.1:9/client/x"];
+  const { status, err } = await finished(program(process.execPath, args, { input: "open" }));
+  assert.equal(status, 3);
+  assert.match(err, /^\[converge\] Dialling 127\.0\.0\.1:9\/client\/x\.\nconverge: The relay /);
 });
