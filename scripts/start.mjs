@@ -36,6 +36,11 @@ async function end(status) {
   process.exit(status);
 }
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, () => void end(0));
+// npm does not hand on every signal; when it has gone, so do we.
+const parent = process.ppid;
+setInterval(() => {
+  if (process.ppid !== parent) void end(0);
+}, 500).unref();
 
 /** Starts one of our programs and hands on its lines of JSON from `stream`. */
 function program(name, args, stream, onLine) {
@@ -122,7 +127,9 @@ From another terminal of this machine:
 `);
 
 if (process.stdin.isTTY && process.stdout.isTTY) {
-  console.log("Here is a shell in the job. Leave it with exit, and everything ends.\n");
+  console.log(
+    "Here is a shell in the job. Leave it with exit, and everything ends (even with .hold, with which a job would wait).\n",
+  );
   const ssh = spawn("ssh", ["-t", ...args], { stdio: "inherit" });
   ssh.once("exit", (status) => void end(status ?? 1));
 } else {

@@ -132,7 +132,7 @@ export function startAgent(
   const refused = toPromise(uplink).then((ending) => {
     throw refusalOf(ending, config.relay);
   });
-  const close = async (ending: Ending): Promise<Ending> => {
+  const close = async (ending: Ending, isFailure = false): Promise<Ending> => {
     signal.removeEventListener("abort", interrupt);
     for (const subscription of open) subscription.unsubscribe();
     ports.tell(wordsFor({ about: "ending", ending }), { to: "all" });
@@ -140,13 +140,16 @@ export function startAgent(
     uplink.stop();
     session.stop();
     await ports.end();
-    ports.announce({ event: "ended", ending: ending.kind });
+    if (!isFailure) ports.announce({ event: "ended", ending: ending.kind });
     return ending;
   };
-  const ended = Promise.race([toPromise(session), refused]).then(close, async (error) => {
-    await close({ kind: "interrupted" });
-    throw error;
-  });
+  const ended = Promise.race([toPromise(session), refused]).then(
+    (how) => close(how),
+    async (error) => {
+      await close({ kind: "interrupted" }, true);
+      throw error;
+    },
+  );
   return { ended, leftMs, isHeld: () => session.getSnapshot().context.held };
 }
 

@@ -189,7 +189,7 @@ function converse(
         fail(
           new ConvergeError(
             "CONVERGE_FINGERPRINT",
-            `${config.fingerprint}. ${pin.verdict.refused}`,
+            `${config.fingerprint}. ${pin.verdict.refused.replace(/\.$/, "")}`,
           ),
         );
     };
