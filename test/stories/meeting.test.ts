@@ -258,7 +258,7 @@ describe("an agent whose link breaks", () => {
     assert.equal((await world.ssh(["echo another"])).stdout.toString(), "another\n");
     assert.deepEqual(
       agent.news.map(({ event }) => event).filter((event) => !event.startsWith("client")),
-      ["ready", "relay lost"],
+      ["ready", "relay lost", "relay found"],
     );
     screen.type("exit\r");
     await screen.exited;
