@@ -47,7 +47,8 @@ function newest(paths) {
 
 /** Builds dist/ unless it is newer than every source; ends the script if it does not compile. */
 export function build() {
-  const sources = ["src", "cli", "package.json", "package-lock.json", "tsconfig.build.json"];
+  const sources = ["src", "cli", "web", "package.json", "package-lock.json"];
+  sources.push("tsconfig.json", "tsconfig.build.json", "vite.config.ts");
   const made = join(root, "dist/cli/converge.js");
   if (existsSync(made) && statSync(made).mtimeMs > newest(sources.map((name) => join(root, name))))
     return;

@@ -24,6 +24,8 @@ const programs = {
   rsync: "rsync",
   openssl: "openssl",
   curl: "curl",
+  chromium: "chromium",
+  nginx: "nginx-light",
 };
 
 installPackages();

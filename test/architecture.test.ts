@@ -21,13 +21,16 @@ const may: Record<string, readonly string[]> = {
     "rxjs",
     "pino",
     "fastify",
+    "@fastify/static",
+    "@fastify/compress",
+    "cookie",
     "valibot",
     "proxy-addr",
     "proxy-from-env",
     "https-proxy-agent",
     "@lydell/node-pty",
   ],
-  web: ["src/machines", "src/actors"],
+  web: ["src/machines", "src/actors", "preact", "@preact/signals", "preact-render-to-string"],
   cli: ["src/machines", "src/actors", "src/io", "web", "node:*", "commander"],
 };
 
@@ -40,7 +43,7 @@ const layerOf = (path: string): string | undefined =>
 const layers = Object.keys(may).filter((layer) => existsSync(join(root, layer)));
 const sources = layers.flatMap((layer) =>
   readdirSync(join(root, layer), { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts"))
+    .filter((name) => /\.tsx?$/.test(name))
     .map((name) => join(layer, name)),
 );
 
