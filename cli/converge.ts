@@ -2,14 +2,18 @@
 /**
  * converge: the relay. Flags become a config, the config real ports, and one signal ends it all.
  */
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { ConvergeError } from "../src/actors/errors.ts";
+import { liveRoster } from "../src/actors/live-roster.ts";
 import { drained, startRelay } from "../src/actors/relay.ts";
-import { roster } from "../src/actors/roster.ts";
 import { systemClock } from "../src/io/clock.ts";
 import { readTls } from "../src/io/http-server.ts";
 import { openLog } from "../src/io/log.ts";
+import { readManifest } from "../src/io/pages.ts";
 import { openRelayPorts } from "../src/io/relay-ports.ts";
 import { version } from "../src/io/version.ts";
+import { siteOf } from "../web/site.tsx";
 import { main } from "./exit.ts";
 import {
   contextPath,
@@ -43,6 +47,9 @@ const command = program("converge", version, "The relay: joins agents and ssh cl
       .default([], "nobody's"),
   )
   .addOption(
+    option("--downloads <dir>", "the agent and wsproxy files to serve (default: those built in)"),
+  )
+  .addOption(
     option("--drain-timeout <duration>", "on SIGTERM, how long running sessions may go on")
       .argParser(duration)
       .default(30_000, "30s"),
@@ -58,6 +65,10 @@ await main(async (signal) => {
   const tls = flags["tlsCert"] ? { certFile: flags["tlsCert"], keyFile: flags["tlsKey"] } : null;
   const log = openLog("converge", flags["logLevel"]);
   if (tls) readTls(tls);
+  const built = resolve(import.meta.dirname, "..");
+  const downloads = resolve(flags["downloads"] ?? join(built, "downloads"));
+  if (!existsSync(downloads))
+    throw new ConvergeError("CONVERGE_USAGE", `There is no folder ${downloads} for --downloads.`);
   if (flags["checkConfig"]) return 0;
   const ports = openRelayPorts(
     {
@@ -70,8 +81,15 @@ await main(async (signal) => {
     log,
   );
   const relay = startRelay(ports, systemClock);
-  const server = await ports.listen({ ...flags["listen"], tls }, () =>
-    roster(relay.getSnapshot(), systemClock.wall(), ports.countsOf),
+  const assets = join(built, "assets");
+  const server = await ports.listen(
+    { ...flags["listen"], tls },
+    {
+      assets,
+      downloads,
+      site: siteOf(readManifest(assets), version),
+      live: liveRoster(relay, systemClock, ports.countsOf),
+    },
   );
   log.info({ host: server.host, port: server.port, version }, "relay listening");
   await new Promise<void>((resolve) => {

@@ -29,8 +29,8 @@ export interface AgentRow {
   readonly since: string | null;
   readonly state: AgentStatus["state"] | "relay lost" | "awaited";
   readonly held: boolean;
-  /** Until expiry; null while the agent has not said. */
-  readonly leftMs: number | null;
+  /** On the relay's wall clock, to the second; null while the agent has not said. */
+  readonly expiresAt: string | null;
   readonly clients: readonly ClientRow[];
 }
 
@@ -66,18 +66,17 @@ export function roster(
   const rows: AgentRow[] = [...context.agents].flatMap(([id, agent]) => {
     const own = clients.get(id) ?? [];
     clients.delete(id);
-    const leftMs = agent.status
-      ? Math.max(0, Math.round(agent.status.leftMs - (wallMs - agent.statusAtMs)))
-      : null;
-    const isOver = !leftMs || agent.status?.state === "ending";
+    const { status, statusAtMs } = agent;
+    const expiresMs = status ? Math.ceil((statusAtMs + status.leftMs) / 1_000) * 1_000 : null;
+    const isOver = (expiresMs ?? 0) <= wallMs || status?.state === "ending";
     if (agent.control === null && own.length === 0 && isOver) return [];
     return {
       id,
       agent: agent.facts,
       since: iso(agent.sinceMs),
-      state: agent.control === null ? "relay lost" : (agent.status?.state ?? "waiting"),
-      held: agent.status?.held ?? false,
-      leftMs,
+      state: agent.control === null ? "relay lost" : (status?.state ?? "waiting"),
+      held: status?.held ?? false,
+      expiresAt: expiresMs === null ? null : iso(expiresMs),
       clients: own,
     };
   });
@@ -88,7 +87,7 @@ export function roster(
       since: null,
       state: "awaited",
       held: false,
-      leftMs: null,
+      expiresAt: null,
       clients: own,
     }),
   );

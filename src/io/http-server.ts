@@ -8,7 +8,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from "node:
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createSecureContext } from "node:tls";
-import Fastify from "fastify";
+import Fastify, { type FastifyInstance } from "fastify";
 import { ConvergeError, reasonOf } from "../actors/errors.ts";
 import type { Log } from "../actors/ports.ts";
 
@@ -23,6 +23,8 @@ export interface HttpServerConfig {
 export interface HttpServerViews {
   isDraining(): boolean;
   sessions(): unknown;
+  /** Adds the pages. */
+  addPages(app: FastifyInstance): Promise<void>;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
 }
 
@@ -74,6 +76,11 @@ export async function listen(
         ? createTlsServer({ ...limits, ...readTls(config.tls) }, handler)
         : createServer(limits, handler),
   });
+  app.addHook("onSend", (_request, reply, _payload, done) => {
+    reply.header("x-content-type-options", "nosniff");
+    done();
+  });
+  await views.addPages(app);
   app.get(`${config.contextPath}/healthz`, (_request, reply) => {
     const isDraining = views.isDraining();
     return reply
@@ -87,10 +94,6 @@ export async function listen(
   app.setNotFoundHandler((_request, reply) =>
     reply.code(404).send({ error: "There is nothing at this path." }),
   );
-  app.addHook("onSend", (_request, reply, _payload, done) => {
-    reply.header("x-content-type-options", "nosniff");
-    done();
-  });
   app.server.on("upgrade", views.upgrade);
   const sockets = new Set<Socket>();
   app.server.on("connection", (socket: Socket) => {

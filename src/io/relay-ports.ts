@@ -3,24 +3,28 @@
  * Nothing is decided here.
  */
 import type { Clock } from "../actors/clock.ts";
+import type { LiveRoster } from "../actors/live-roster.ts";
 import type { Log, RelayPorts } from "../actors/ports.ts";
 import { openDoorway } from "./doorway.ts";
 import { type HttpServer, type HttpServerConfig, listen } from "./http-server.ts";
 import { type Links, openLinks } from "./links.ts";
 import { type OriginConfig, originOf } from "./origin.ts";
+import { addPages, type PagesConfig, type Site } from "./pages.ts";
 import { closeCodes, farewell } from "./wire.ts";
 
 export interface OpenRelayPorts extends RelayPorts {
   readonly countsOf: Links["countsOf"];
   listen(
     config: Pick<HttpServerConfig, "host" | "port" | "tls">,
-    sessions: () => unknown,
+    pages: Omit<PagesConfig, "contextPath"> & { site: Site; live: LiveRoster },
   ): Promise<HttpServer>;
 }
 
 export function openRelayPorts(config: OriginConfig, clock: Clock, log: Log): OpenRelayPorts {
   const links = openLinks(clock);
-  const doorway = openDoorway(links, originOf(config), config.contextPath, clock, log);
+  const origin = originOf(config);
+  const { contextPath } = config;
+  const doorway = openDoorway(links, origin, contextPath, clock, log);
   let isDraining = false;
   const closeAll = (): void => {
     for (const link of links.all())
@@ -54,10 +58,16 @@ export function openRelayPorts(config: OriginConfig, clock: Clock, log: Log): Op
       doorway.drain();
     },
     countsOf: links.countsOf,
-    listen: async (where, sessions) => {
+    listen: async (where, { assets, downloads, site, live }) => {
+      const views = { site, live, baseOf: origin.baseOf };
       const server = await listen(
-        { ...where, contextPath: config.contextPath },
-        { isDraining: () => isDraining, sessions, upgrade: doorway.upgrade },
+        { ...where, contextPath },
+        {
+          isDraining: () => isDraining,
+          sessions: () => live.now().rows,
+          addPages: (app) => addPages(app, { contextPath, assets, downloads }, views),
+          upgrade: doorway.upgrade,
+        },
         log,
       );
       return {

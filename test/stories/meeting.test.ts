@@ -108,7 +108,7 @@ describe("an open relay", () => {
     );
     const [row] = world.relay.rows().filter(({ id }) => id === "later");
     assert.deepEqual(
-      [row?.state, row?.agent, row?.leftMs, row?.clients.map(({ state }) => state)],
+      [row?.state, row?.agent, row?.expiresAt, row?.clients.map(({ state }) => state)],
       ["awaited", null, null, ["waiting"]],
     );
     const agent = await world.startAgent({ id: "later" });

@@ -7,6 +7,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type RunningAgent, startAgent } from "../../src/actors/agent.ts";
+import { liveRoster } from "../../src/actors/live-roster.ts";
 import type { AgentNews, Log } from "../../src/actors/ports.ts";
 import { drained, type RelayActor, startRelay } from "../../src/actors/relay.ts";
 import { type AgentRow, roster } from "../../src/actors/roster.ts";
@@ -16,9 +17,11 @@ import { openHostKey } from "../../src/io/host-key.ts";
 import type { HttpServer } from "../../src/io/http-server.ts";
 import { derivedId, newIdentity } from "../../src/io/identity.ts";
 import type { OriginConfig } from "../../src/io/origin.ts";
+import { readManifest } from "../../src/io/pages.ts";
 import { type OpenRelayPorts, openRelayPorts } from "../../src/io/relay-ports.ts";
 import { openTerminal } from "../../src/io/terminal.ts";
 import type { Ending, RendezvousId } from "../../src/machines/vocabulary.ts";
+import { siteOf } from "../../web/site.tsx";
 import { type HandClock, handClock } from "./clock.ts";
 import { ed25519Pair } from "./ed25519-pair.ts";
 import { until } from "./until.ts";
@@ -72,9 +75,15 @@ export async function openRelay(
   const ports = openRelayPorts(full, clock, log);
   const actor = startRelay(ports, clock);
   const rows = (): AgentRow[] => roster(actor.getSnapshot(), clock.wall(), ports.countsOf);
+  const assets = join(root, "dist/assets");
   const server: HttpServer = await ports.listen(
     { host: "127.0.0.1", port, tls: tls ?? null },
-    rows,
+    {
+      assets,
+      downloads: join(root, "dist/downloads"),
+      site: siteOf(readManifest(assets), "0.0.0"),
+      live: liveRoster(actor, clock, ports.countsOf),
+    },
   );
   return {
     actor,

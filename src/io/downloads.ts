@@ -1,0 +1,45 @@
+/**
+ * Downloads: the files of one folder with their sizes and checksums. A file that is replaced while
+ * the relay runs is read anew; it knows nothing of what the files are.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+
+export interface DownloadFile {
+  readonly name: string;
+  readonly bytes: number;
+  /** Hexadecimal. */
+  readonly sha256: string;
+}
+
+/** Names that need no quoting anywhere; pre-compressed copies are not files of their own. */
+const isServed = (name: string): boolean =>
+  /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name) && !/\.(?:gz|br)$/.test(name);
+
+/** A function that lists the folder now, by name; a folder that is not there has no files. */
+export function downloadsIn(folder: string): () => Promise<DownloadFile[]> {
+  const known = new Map<string, { mtimeMs: number; file: DownloadFile }>();
+  const read = async (name: string): Promise<DownloadFile[]> => {
+    const path = join(folder, name);
+    const { mtimeMs, size, isFile } = await stat(path).then((s) => ({
+      mtimeMs: s.mtimeMs,
+      size: s.size,
+      isFile: s.isFile(),
+    }));
+    if (!isFile) return [];
+    const cached = known.get(name);
+    if (cached?.mtimeMs === mtimeMs && cached.file.bytes === size) return [cached.file];
+    const hash = createHash("sha256");
+    await pipeline(createReadStream(path), hash);
+    const file = { name, bytes: size, sha256: hash.digest("hex") };
+    known.set(name, { mtimeMs, file });
+    return [file];
+  };
+  return async () => {
+    const names = await readdir(folder).catch(() => []);
+    return (await Promise.all(names.filter(isServed).sort().map(read))).flat();
+  };
+}

@@ -1,0 +1,199 @@
+/**
+ * Pages: the relay's web face on fastify: HTML, hashed assets, downloads, and the live feed of
+ * sessions. It knows paths, headers and caches; what a page says comes from `Site`.
+ */
+import { readFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import { join } from "node:path";
+import compress from "@fastify/compress";
+import serveFiles from "@fastify/static";
+import { parse, serialize } from "cookie";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { LiveRoster, RosterChanges } from "../actors/live-roster.ts";
+import { type DownloadFile, downloadsIn } from "./downloads.ts";
+
+/** What a page is made from. */
+export interface PageFacts {
+  /** The relay's URL as this browser knows it, without a slash at the end. */
+  readonly base: string;
+  /** The query string, or the one that the cookie kept, without `?`. */
+  readonly query: string;
+  readonly sessions: RosterChanges;
+  readonly files: readonly DownloadFile[];
+}
+
+export interface Site {
+  readonly pages: readonly { readonly name: string; readonly path: string }[];
+  /** A whole HTML document. */
+  render(name: string, facts: PageFacts): string;
+}
+
+export interface PagesConfig {
+  /** `""` or `/x`. */
+  readonly contextPath: string;
+  /** Folder of the built assets. */
+  readonly assets: string;
+  /** Folder of what is served below `/static/`. */
+  readonly downloads: string;
+}
+
+export interface PagesViews {
+  readonly site: Site;
+  readonly live: LiveRoster;
+  baseOf(request: IncomingMessage): string;
+}
+
+const cookieName = "converge-usage";
+const cookieMaxAge = 365 * 24 * 3_600;
+/** Far beyond what the form makes, and far below what a header may hold. */
+const queryMaxLength = 6_000;
+/** Open live feeds, and what one of them may leave unread before it is cut. */
+const feedsMax = 1_000;
+const feedMaxBytes = 4 * 1024 * 1024;
+/** Below the shortest idle time-out that proxies have by default. */
+const feedPingMs = 20_000;
+const hashed = /-[\w-]{8}\.\w+$/;
+
+/** Nothing but our own files, no script or style in the markup, no sink that takes text as code. */
+const securityHeaders = {
+  "content-security-policy": [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    "form-action 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+  ].join("; "),
+  "referrer-policy": "no-referrer",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "permissions-policy": "camera=(), geolocation=(), microphone=()",
+} as const;
+
+/** Adds the pages to the server, below the context path. */
+export async function addPages(
+  app: FastifyInstance,
+  config: PagesConfig,
+  { site, live, baseOf }: PagesViews,
+): Promise<void> {
+  const { contextPath } = config;
+  const filesNow = downloadsIn(config.downloads);
+  app.addHook("onSend", (_request, reply, _payload, done) => {
+    reply.headers(securityHeaders);
+    done();
+  });
+  await app.register(compress, { threshold: 1_024, encodings: ["br", "gzip"] });
+  await app.register(serveFiles, {
+    root: config.assets,
+    prefix: `${contextPath}/assets/`,
+    preCompressed: true,
+    index: false,
+    allowedPath: (path) => !path.endsWith(".json"),
+    cacheControl: false,
+    setHeaders: (response, path) => {
+      const isForever = hashed.test(path.replace(/\.(?:br|gz)$/, ""));
+      response.setHeader(
+        "cache-control",
+        isForever ? "public, max-age=31536000, immutable" : "public, max-age=3600",
+      );
+    },
+  });
+  app.get(`${contextPath}/static/SHA256SUMS`, async (_request, reply) => {
+    const lines = (await filesNow()).map(({ name, sha256 }) => `${sha256}  ${name}\n`);
+    return reply.header("cache-control", "no-cache").type("text/plain").send(lines.join(""));
+  });
+  await app.register(serveFiles, {
+    root: config.downloads,
+    prefix: `${contextPath}/static/`,
+    decorateReply: false,
+    preCompressed: true,
+    index: false,
+    cacheControl: false,
+    setHeaders: (response) => {
+      response.setHeader("cache-control", "no-cache");
+    },
+  });
+
+  if (contextPath) app.get(contextPath, (_request, reply) => reply.redirect(`${contextPath}/`));
+  for (const { name, path } of site.pages)
+    app.get(`${contextPath}/${path}`, async (request, reply) => {
+      const facts = {
+        base: baseOf(request.raw),
+        query: name === "usage" ? remembered(request, reply, contextPath) : "",
+        sessions: live.now(),
+        files: name === "downloads" ? await filesNow() : [],
+      };
+      return reply
+        .header("cache-control", "no-cache")
+        .type("text/html; charset=utf-8")
+        .send(site.render(name, facts));
+    });
+  addFeed(app, `${contextPath}/api/sessions/live`, live);
+}
+
+/** The query, else the cookie's; a query is kept in the cookie, `reset` forgets it. */
+function remembered(request: FastifyRequest, reply: FastifyReply, contextPath: string): string {
+  const query = request.url.split("?")[1] ?? "";
+  const options = { path: `${contextPath}/`, maxAge: cookieMaxAge, sameSite: "lax" } as const;
+  if (query.length > queryMaxLength) return "";
+  if (new URLSearchParams(query).has("reset")) {
+    reply.header("set-cookie", serialize(cookieName, "", { ...options, maxAge: 0 }));
+    return "";
+  }
+  if (query === "") return parse(request.headers.cookie ?? "")[cookieName] ?? "";
+  // What a browser's cookie holds at most is 4096 bytes with its name and attributes.
+  if (encodeURIComponent(query).length < 3_900)
+    reply.header("set-cookie", serialize(cookieName, query, options));
+  return query;
+}
+
+/** Server-sent events (HTML Living Standard, 9.2): first the whole roster, then what changes. */
+function addFeed(app: FastifyInstance, path: string, live: LiveRoster): void {
+  let open = 0;
+  app.get(path, (_request, reply) => {
+    if (open >= feedsMax)
+      return reply
+        .code(503)
+        .header("retry-after", "30")
+        .send({ error: "Too many people watch this page. Try again in a minute." });
+    open += 1;
+    reply.hijack();
+    const { raw } = reply;
+    raw.writeHead(200, {
+      ...securityHeaders,
+      "content-type": "text/event-stream",
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      "x-accel-buffering": "no", // nginx would hold events back
+    });
+    const send = (text: string): void => {
+      if (raw.writableLength > feedMaxBytes) raw.destroy();
+      else raw.write(text);
+    };
+    const tell = (changes: RosterChanges): void => send(`data: ${JSON.stringify(changes)}\n\n`);
+    tell(live.now());
+    const watching = live.changes.subscribe(tell);
+    const ping = setInterval(() => send(": here\n\n"), feedPingMs);
+    raw.once("close", () => {
+      open -= 1;
+      clearInterval(ping);
+      watching.unsubscribe();
+    });
+    return reply;
+  });
+}
+
+interface ManifestEntry {
+  readonly file: string;
+  readonly css?: readonly string[];
+  readonly imports?: readonly string[];
+}
+
+/** Vite's manifest of the built assets; a build that is not there is an error with the path. */
+export function readManifest(assets: string): Record<string, ManifestEntry> {
+  return JSON.parse(readFileSync(join(assets, "manifest.json"), "utf8"));
+}
