@@ -1,0 +1,191 @@
+/**
+ * Commands: from choices to the exact lines for the job and for the client. A choice with a
+ * problem is left out of them; what one shell cannot write is said beside the others' problems.
+ */
+import { type Choices, isPrivateKey, keyLines, type Platform, problemsOf } from "./choices.ts";
+import { cmd, powershell, rsyncWord, type Shell, sh, sshText } from "./quoting.ts";
+import { type System, systems } from "./systems.ts";
+
+export interface Snippet {
+  /** Unique on the page. */
+  readonly id: string;
+  readonly label: string;
+  readonly code: string;
+}
+
+export interface Commands {
+  readonly job: Snippet;
+  /** Where the job's snippet goes. */
+  readonly where: string;
+  readonly install: Snippet;
+  readonly client: readonly Snippet[];
+  readonly problems: Readonly<Partial<Record<keyof Choices, string>>>;
+}
+
+const shells: Record<Platform, Shell> = { linux: sh, macos: sh, powershell, cmd };
+
+/** All commands; `base` is the relay's URL without a slash at the end. */
+export function commandsFor(choices: Choices, base: string): Commands {
+  const system: System = systems[choices.ci];
+  const jobShell = shellOf(choices.agentOs, system);
+  const problems = { ...problemsOf(choices) };
+  for (const name of ["keyUrl", "keyFile", "keyText", "shells"] as const) {
+    const what = isUsed(choices, name) ? jobShell.cannot(choices[name]) : null;
+    if (what) problems[name] ??= `${platformName(jobShell)} cannot write ${what} safely.`;
+  }
+  const good = (name: keyof Choices): string => (problems[name] ? "" : String(choices[name]));
+  const script = jobScript(choices, good, base, system, jobShell);
+  const id = good(choices.idFrom === "fixed" ? "id" : "runId") || "ID";
+  return {
+    job: { id: "job", label: system.label, code: system.wrap(script, jobShell.name) },
+    where: system.where,
+    install: {
+      id: "install",
+      label: "Once: install wsproxy",
+      code: installLine(shells[choices.clientOs], base, choices.insecure),
+    },
+    client: clientSnippets(choices, id, good("fingerprint"), base),
+    problems,
+  };
+}
+
+function isUsed({ keys }: Choices, name: "keyUrl" | "keyFile" | "keyText" | "shells"): boolean {
+  return name === "shells" || name === `key${keys[0]?.toUpperCase()}${keys.slice(1)}`;
+}
+
+function shellOf(platform: Platform, system: System): Shell {
+  return platform === "cmd" && !system.hasCmd ? powershell : shells[platform];
+}
+
+const platformName = ({ name }: Shell): string =>
+  ({ sh: "A shell", powershell: "PowerShell", cmd: "cmd" })[name];
+
+/** The lines that start the agent. A download that fails ends the step with status 3. */
+function jobScript(
+  choices: Choices,
+  good: (name: keyof Choices) => string,
+  base: string,
+  system: System,
+  shell: Shell,
+): string {
+  const { word, filled } = shell;
+  const args: string[] = [];
+  if (choices.idFrom === "variable" && system.id) args.push("--id", filled(system.id));
+  else if (good("id")) args.push("--id", word(good("id")));
+  if (choices.keys === "actor" && system.actorKeys)
+    args.push("--authorized-keys-url", filled(system.actorKeys));
+  if (choices.keys === "url" && good("keyUrl"))
+    args.push("--authorized-keys-url", word(new URL(good("keyUrl")).href));
+  if (choices.keys === "file" && good("keyFile"))
+    args.push("--authorized-keys", word(good("keyFile")));
+  for (const name of ["shells", "timeout", "warn"] as const)
+    if (good(name)) args.push(`--${name}`, word(good(name)));
+  if (choices.insecure) args.push("--insecure");
+  const keys = choices.keys === "text" && good("keyText") ? keyLines(choices.keyText) : [];
+  return [...keysFile(keys, shell), startLine(args.join(" "), shell, base, choices.insecure)].join(
+    "\n",
+  );
+}
+
+/** Writes the pasted keys where the agent looks for them. */
+function keysFile(keys: readonly string[], { name, word }: Shell): string[] {
+  if (keys.length === 0 || keys.some(isPrivateKey)) return [];
+  switch (name) {
+    case "sh":
+      return [`printf '%s\\n' ${keys.map(word).join(" ")} > .authorized_keys`];
+    case "powershell": // UTF-8 without a mark at the start, which Set-Content of version 5 cannot do
+      return [
+        `[IO.File]::WriteAllLines("$PWD/.authorized_keys", [string[]]@(${keys.map(word).join(",")}))`,
+      ];
+    case "cmd":
+      return keys.map((key, i) => `${i === 0 ? ">" : ">>"}.authorized_keys echo ${key}`);
+  }
+}
+
+function startLine(args: string, { name, word }: Shell, base: string, insecure: boolean): string {
+  const script = word(`${base}/agent.${name === "sh" ? "sh" : "ps1"}`);
+  switch (name) {
+    case "sh":
+      return `{ curl -fsSL${insecure ? "k" : ""} ${script} || wget -qO-${insecure ? " --no-check-certificate" : ""} ${script} || echo exit 3; } |
+  sh -s -- ${args}`;
+    case "powershell":
+      return `& ([scriptblock]::Create((Invoke-RestMethod ${insecure ? "-SkipCertificateCheck " : ""}${script}))) ${args}`;
+    case "cmd":
+      return `curl -fsSL${insecure ? "k" : ""}o "%TEMP%\\agent.ps1" ${script} && powershell -NoProfile -ExecutionPolicy Bypass -File "%TEMP%\\agent.ps1" ${args}`;
+  }
+}
+
+function installLine({ name, word }: Shell, base: string, insecure: boolean): string {
+  const script = word(`${base}/wsproxy.${name === "sh" ? "sh" : "ps1"}`);
+  switch (name) {
+    case "sh":
+      return `curl -fsSL${insecure ? "k" : ""} ${script} | sh`;
+    case "powershell":
+      return `& ([scriptblock]::Create((Invoke-RestMethod ${insecure ? "-SkipCertificateCheck " : ""}${script})))`;
+    case "cmd":
+      return `curl -fsSL${insecure ? "k" : ""}o "%TEMP%\\wsproxy.ps1" ${script} && powershell -NoProfile -ExecutionPolicy Bypass -File "%TEMP%\\wsproxy.ps1"`;
+  }
+}
+
+/** ssh, sftp, scp and rsync as they stand, and a block of ssh_config with what uses it. */
+function clientSnippets(
+  { clientOs, insecure }: Choices,
+  id: string,
+  fingerprint: string,
+  base: string,
+): Snippet[] {
+  const shell = shells[clientOs];
+  const isUnix = shell.name === "sh";
+  const nowhere = isUnix ? "/dev/null" : "NUL";
+  // ssh gives this line to the user's shell (ssh_config(5), ProxyCommand), on Windows to none.
+  const url = `${base}/client/${id}`;
+  const proxy = [
+    "wsproxy",
+    ...(insecure ? ["--insecure"] : []),
+    ...(fingerprint ? ["--fingerprint", fingerprint] : []),
+    sshText(isUnix ? sh.word(url) : url),
+  ].join(" ");
+  const options = [
+    `-oProxyCommand=${proxy}`,
+    `-oUserKnownHostsFile=${nowhere}`,
+    "-oStrictHostKeyChecking=accept-new",
+  ];
+  // A word that begins with `-` and holds a dot is two words for PowerShell, unless it is quoted.
+  const words = options
+    .map((text) => (shell.name === "powershell" ? `'${text}'` : shell.word(text)))
+    .join(" ");
+  const alias = `${id}.converge`;
+  const rsync = ["ssh", ...options.map(rsyncWord)].join(" ");
+  return [
+    { id: "ssh", label: "ssh", code: `ssh ${words} job@${id}\n` },
+    { id: "sftp", label: "sftp", code: `sftp ${words} job@${id}\n` },
+    { id: "scp", label: "scp: a file from the job", code: `scp ${words} job@${id}:build.log .\n` },
+    ...(isUnix
+      ? [
+          {
+            id: "rsync",
+            label: "rsync: a folder from the job",
+            code: `rsync -av -e ${sh.word(rsync)} job@${id}:build/ build/\n`,
+          },
+        ]
+      : []),
+    {
+      id: "config",
+      label: isUnix ? "~/.ssh/config" : "%USERPROFILE%\\.ssh\\config",
+      code: [
+        `Host ${alias}`,
+        `  HostName ${id}`,
+        "  User job",
+        `  ProxyCommand ${proxy}`,
+        `  UserKnownHostsFile ${nowhere}`,
+        "  StrictHostKeyChecking accept-new",
+        "",
+      ].join("\n"),
+    },
+    {
+      id: "vscode",
+      label: "VS Code, with that block",
+      code: `code --remote ssh-remote+${alias} /\n`,
+    },
+  ];
+}

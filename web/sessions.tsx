@@ -1,0 +1,209 @@
+/**
+ * Sessions: the public table of agents and their clients. Rendered once by the relay, and kept up
+ * to date by the `sessions` island with the same components. It knows rows, not how they came.
+ */
+import { type ReadonlySignal, signal } from "@preact/signals";
+import type { JSX, VNode } from "preact";
+import type { AgentRow, ClientRow } from "../src/actors/roster.ts";
+import { spoken } from "../src/actors/words.ts";
+import { CodeBlock } from "./code-block.tsx";
+
+/** What each state means, in a sentence; also the tooltip of its dot. */
+const meanings: Record<AgentRow["state"], string> = {
+  waiting: "No client is connected.",
+  occupied: "Somebody is connected.",
+  held: "Everybody left, and a .hold file keeps the job waiting.",
+  lost: "A client's connection broke; the agent waits for it until expiry.",
+  lingering: "The last client left; the job goes on in a moment.",
+  ending: "The session is ending.",
+  "relay lost": "The agent's link to this relay is down; it is redialling.",
+  awaited: "A client is waiting for this agent to come.",
+};
+
+/** `999 B`, `1.5 kB`, `12 MB`: decimal units, two digits at least. */
+export function bytesText(n: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let value = n;
+  let unit = 0;
+  for (; value >= 999.5 && unit < units.length - 1; unit += 1) value /= 1_000;
+  return `${unit > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}
+
+/** Counts on the relay's clock, so that a browser's wrong one does no harm. */
+type Now = ReadonlySignal<number>;
+
+/** From here on people in the session are warned by default, and so are onlookers. */
+const soonMs = 5 * 60_000;
+
+function Left({ until, now }: { until: string; now: Now }): JSX.Element {
+  const ms = Date.parse(until) - now.value;
+  return (
+    <time dateTime={until} class={ms <= soonMs ? "soon" : undefined}>
+      {ms > 0 ? spoken(ms) : "now"}
+    </time>
+  );
+}
+
+function Since({ at, now }: { at: string; now: Now }): JSX.Element {
+  return (
+    <time dateTime={at} title={at}>
+      {spoken(Math.max(0, now.value - Date.parse(at)))}
+    </time>
+  );
+}
+
+function Client({ client, now }: { client: ClientRow; now: Now }): JSX.Element {
+  const { address, since, state, kinds, login, clientBytes, agentBytes } = client;
+  return (
+    <li>
+      <b>{address}</b> <span class={`kind ${state}`}>{kinds.join(", ") || state}</span>
+      {login && (
+        <span class="login" title={login.fingerprint}>
+          <bdi>{login.comment || login.fingerprint}</bdi>
+        </span>
+      )}
+      <span class="bytes">{`${bytesText(clientBytes)} in, ${bytesText(agentBytes)} out`}</span>
+      <span class="for">
+        for <Since at={since} now={now} />
+      </span>
+    </li>
+  );
+}
+
+function Agent({ row, now }: { row: AgentRow; now: Now }): JSX.Element {
+  const { id, agent, state, held, since, expiresAt, clients } = row;
+  return (
+    <tr role="row">
+      <td role="cell" data-label="State">
+        <span class={`state ${state.replace(" ", "-")}`} title={meanings[state]}>
+          {state}
+        </span>
+        {held && state !== "held" && <span class="state held">held</span>}
+      </td>
+      <th role="rowheader" scope="row" data-label="Id">
+        <bdi>{id}</bdi>
+      </th>
+      <td role="cell" data-label="Job">
+        {agent ? (
+          <>
+            <bdi>{`${agent.user}@${agent.host}`}</bdi>
+            <small>{`${agent.os} ${agent.arch} · ${agent.shell} · agent ${agent.version}`}</small>
+          </>
+        ) : (
+          "not there yet"
+        )}
+      </td>
+      <td role="cell" data-label="Up">
+        {since ? <Since at={since} now={now} /> : "–"}
+      </td>
+      <td role="cell" data-label="Ends in">
+        {expiresAt ? <Left until={expiresAt} now={now} /> : "–"}
+      </td>
+      <td role="cell" data-label="Clients">
+        {clients.length === 0 ? (
+          "none"
+        ) : (
+          <ul class="clients">
+            {clients.map((client, i) => (
+              <Client key={`${client.since} ${i}`} client={client} now={now} />
+            ))}
+          </ul>
+        )}
+      </td>
+    </tr>
+  );
+}
+
+/** A row that did not change keeps its node, and so costs nothing: there may be a thousand. */
+const nodes = new WeakMap<AgentRow, VNode>();
+function nodeOf(row: AgentRow, now: Now): VNode {
+  const known = nodes.get(row);
+  if (known) return known;
+  const made = <Agent key={row.id} row={row} now={now} />;
+  nodes.set(row, made);
+  return made;
+}
+
+/** Whether all words of the filter are found in what the row shows. */
+export function isMatch(row: AgentRow, filter: string): boolean {
+  const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+  if (words.length === 0) return true;
+  const { id, state, held, agent, clients } = row;
+  const text = JSON.stringify([id, state, held && "held", agent, clients]).toLowerCase();
+  return words.every((word) => text.includes(word));
+}
+
+/** The table, or what to do when it is empty. `base` is the relay's URL. */
+export function SessionsTable(props: {
+  rows: readonly AgentRow[];
+  now: Now;
+  filter: string;
+  base: string;
+}): JSX.Element {
+  const { rows, now, filter, base } = props;
+  const shown = rows.filter((row) => isMatch(row, filter));
+  const clients = rows.reduce((n, row) => n + row.clients.length, 0);
+  if (rows.length === 0)
+    return (
+      <div class="empty">
+        <p>
+          <b>Nobody is here.</b> A session appears as soon as a job starts its agent:
+        </p>
+        <CodeBlock id="start" label="In the job" code={`agent ${base}`} />
+        <p>
+          <a href="usage">Usage</a> makes the exact lines for your CI.
+        </p>
+      </div>
+    );
+  return (
+    <>
+      <p class="count">
+        {`${shown.length === rows.length ? "" : `${shown.length} of `}${rows.length} ${rows.length === 1 ? "agent" : "agents"}, ${clients} ${clients === 1 ? "client" : "clients"}`}
+      </p>
+      {/* The roles are said, since a phone's layout takes the table's own away. */}
+      <table role="table" class="sessions">
+        <caption class="unseen">Agents and their clients</caption>
+        <thead role="rowgroup">
+          <tr role="row">
+            {["State", "Id", "Job", "Up", "Ends in", "Clients"].map((name) => (
+              <th key={name} role="columnheader" scope="col">
+                {name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody role="rowgroup">{shown.map((row) => nodeOf(row, now))}</tbody>
+      </table>
+    </>
+  );
+}
+
+/** The whole page as it was at `atMs`; without JavaScript it stays so. */
+export function SessionsPage(props: {
+  rows: readonly AgentRow[];
+  atMs: number;
+  base: string;
+}): JSX.Element {
+  const { rows, atMs, base } = props;
+  return (
+    <>
+      <h1>Sessions</h1>
+      <p class="lede">
+        Who is in which job, now. Public by design: everybody may see that a session exists, nobody
+        what is typed in it.
+      </p>
+      <div class="tools">
+        <p id="live" role="status">
+          {`As of ${new Date(atMs).toISOString().slice(0, 19).replace("T", " ")} UTC. `}
+          <a href="sessions">Load again</a>
+        </p>
+        <label id="filter" hidden>
+          Filter <input type="search" autocomplete="off" spellcheck={false} />
+        </label>
+      </div>
+      <div id="sessions" data-base={base}>
+        <SessionsTable rows={rows} now={signal(atMs)} filter="" base={base} />
+      </div>
+    </>
+  );
+}
