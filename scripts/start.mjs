@@ -118,7 +118,7 @@ const args = [
 ];
 const quoted = args.map((arg) => (/[^\w@%+=:,./-]/.test(arg) ? `'${arg}'` : arg)).join(" ");
 console.log(`
-relay        ${relayUrl}   (sessions as JSON: ${relayUrl}/api/sessions)
+relay        ${relayUrl}   (open it in a browser: usage, live sessions, FAQ)
 job folder   ${job}
 host key     ${ready.fingerprint}
 

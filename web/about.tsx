@@ -10,69 +10,71 @@ import { Scroll } from "./scroll.tsx";
 function Drawing(): JSX.Element {
   return (
     <figure class="drawing">
-      <svg viewBox="0 0 960 300" role="img" aria-labelledby="drawing-title drawing-text">
-        <title id="drawing-title">How a connection is made</title>
-        <desc id="drawing-text">
-          The agent in the CI job and the ssh client on your laptop both dial out to the relay. The
-          relay joins them by their rendez-vous id. One ssh connection, encrypted from end to end,
-          runs through it.
-        </desc>
-        <rect class="d-tube" x="120" y="196" width="720" height="44" rx="22" />
-        <text class="d-text" x="480" y="224" text-anchor="middle">
-          one ssh connection, end-to-end encrypted
-        </text>
-        <rect class="d-box" x="20" y="60" width="230" height="200" rx="14" />
-        <text class="d-text" x="135" y="92" text-anchor="middle">
-          Your laptop
-        </text>
-        <text class="d-small" x="135" y="122" text-anchor="middle">
-          ssh, sftp, VS Code
-        </text>
-        <text class="d-small" x="135" y="148" text-anchor="middle">
-          wsproxy
-        </text>
-        <rect class="d-box" x="385" y="60" width="190" height="110" rx="14" />
-        <text class="d-text" x="480" y="92" text-anchor="middle">
-          The relay
-        </text>
-        <text class="d-small" x="480" y="122" text-anchor="middle">
-          joins by id,
-        </text>
-        <text class="d-small" x="480" y="148" text-anchor="middle">
-          copies bytes
-        </text>
-        <rect class="d-box" x="710" y="60" width="230" height="200" rx="14" />
-        <text class="d-text" x="825" y="92" text-anchor="middle">
-          The CI job
-        </text>
-        <text class="d-small" x="825" y="122" text-anchor="middle">
-          agent: ssh + sftp server
-        </text>
-        <text class="d-small" x="825" y="148" text-anchor="middle">
-          your shell
-        </text>
-        <rect class="d-tube" x="136" y="196" width="688" height="44" rx="22" />
-        <path class="d-line" d="M704 84H588M588 84l10-6M588 84l10 6" />
-        <path class="d-line" d="M256 84H372M372 84l-10-6M372 84l-10 6" />
-        <path class="d-line" d="M588 122H704M704 122l-10-6M704 122l-10 6" />
-        <path class="d-line" d="M704 156H588M588 156l10-6M588 156l10 6" />
-        {(
-          [
-            [646, 84, 1],
-            [314, 84, 2],
-            [646, 122, 3],
-            [646, 156, 4],
-            [480, 260, 5],
-          ] as const
-        ).map(([x, y, n]) => (
-          <g key={n}>
-            <circle class="d-fill" cx={x} cy={y} r="14" />
-            <text class="d-num" x={x} y={y + 5.5} text-anchor="middle">
-              {n}
-            </text>
-          </g>
-        ))}
-      </svg>
+      <Scroll label="Drawing">
+        <svg viewBox="0 0 960 300" role="img" aria-labelledby="drawing-title drawing-text">
+          <title id="drawing-title">How a connection is made</title>
+          <desc id="drawing-text">
+            The agent in the CI job and the ssh client on your laptop both dial out to the relay.
+            The relay joins them by their rendez-vous id. One ssh connection, encrypted from end to
+            end, runs through it.
+          </desc>
+          <rect class="d-tube" x="120" y="196" width="720" height="44" rx="22" />
+          <text class="d-text" x="480" y="224" text-anchor="middle">
+            one ssh connection, end-to-end encrypted
+          </text>
+          <rect class="d-box" x="20" y="60" width="230" height="200" rx="14" />
+          <text class="d-text" x="135" y="92" text-anchor="middle">
+            Your laptop
+          </text>
+          <text class="d-small" x="135" y="122" text-anchor="middle">
+            ssh, sftp, VS Code
+          </text>
+          <text class="d-small" x="135" y="148" text-anchor="middle">
+            wsproxy
+          </text>
+          <rect class="d-box" x="385" y="60" width="190" height="110" rx="14" />
+          <text class="d-text" x="480" y="92" text-anchor="middle">
+            The relay
+          </text>
+          <text class="d-small" x="480" y="122" text-anchor="middle">
+            joins by id,
+          </text>
+          <text class="d-small" x="480" y="148" text-anchor="middle">
+            copies bytes
+          </text>
+          <rect class="d-box" x="710" y="60" width="230" height="200" rx="14" />
+          <text class="d-text" x="825" y="92" text-anchor="middle">
+            The CI job
+          </text>
+          <text class="d-small" x="825" y="122" text-anchor="middle">
+            agent: ssh + sftp server
+          </text>
+          <text class="d-small" x="825" y="148" text-anchor="middle">
+            your shell
+          </text>
+          <rect class="d-tube" x="136" y="196" width="688" height="44" rx="22" />
+          <path class="d-line" d="M704 84H588M588 84l10-6M588 84l10 6" />
+          <path class="d-line" d="M256 84H372M372 84l-10-6M372 84l-10 6" />
+          <path class="d-line" d="M588 122H704M704 122l-10-6M704 122l-10 6" />
+          <path class="d-line" d="M704 156H588M588 156l10-6M588 156l10 6" />
+          {(
+            [
+              [646, 84, 1],
+              [314, 84, 2],
+              [646, 122, 3],
+              [646, 156, 4],
+              [480, 260, 5],
+            ] as const
+          ).map(([x, y, n]) => (
+            <g key={n}>
+              <circle class="d-fill" cx={x} cy={y} r="14" />
+              <text class="d-num" x={x} y={y + 5.5} text-anchor="middle">
+                {n}
+              </text>
+            </g>
+          ))}
+        </svg>
+      </Scroll>
       <figcaption class="unseen">Five steps, explained in the list below.</figcaption>
     </figure>
   );
@@ -228,7 +230,7 @@ export function AboutPage(): JSX.Element {
         what their documents and sources said in {peersDate}:
       </p>
       <Scroll label="Comparison">
-        <table>
+        <table class="wide">
           <caption class="unseen">Converge and other tools, {peersDate}</caption>
           <thead>
             <tr>

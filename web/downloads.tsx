@@ -44,7 +44,7 @@ export function DownloadsPage(props: { files: readonly Download[]; base: string 
       ) : (
         <>
           <Scroll label="Files">
-            <table>
+            <table class="wide">
               <caption class="unseen">Files that this relay serves</caption>
               <thead>
                 <tr>

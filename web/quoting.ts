@@ -55,7 +55,7 @@ export const cmd: Shell = {
 
 /** One word of the command that rsync reads from `-e`: a quote inside is doubled (rsync(1)). */
 export function rsyncWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "''")}'`;
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `"${text.replaceAll('"', '""')}"`;
 }
 
 /** A token of an ssh option: `%` begins an expansion there (ssh_config(5), TOKENS). */

@@ -31,7 +31,6 @@ export const changesMs = 1_000;
 export function liveRoster(actor: RelayActor, clock: Clock, bytesOf: BytesOf): LiveRoster {
   const rowsNow = (): AgentRow[] => roster(actor.getSnapshot(), clock.wall(), bytesOf);
   const at = (): string => new Date(clock.wall()).toISOString();
-  const hasClients = (): boolean => actor.getSnapshot().context.pairings.size > 0;
 
   const changes = defer(() => {
     let known = new Map<RendezvousId, string>();
@@ -43,8 +42,8 @@ export function liveRoster(actor: RelayActor, clock: Clock, bytesOf: BytesOf): L
       return { at: at(), isWhole: false, rows: changed, gone };
     };
     compare(rowsNow());
-    // Bytes and a pairing's own steps do not pass the relay machine, so connected clients are read.
-    return merge(from(actor), ticks(clock, changesMs).pipe(filter(hasClients))).pipe(
+    // Bytes, a pairing's own steps and an expiry do not pass the relay machine.
+    return merge(from(actor), ticks(clock, changesMs)).pipe(
       throttle(() => ticks(clock, changesMs), { leading: true, trailing: true }),
       map(() => compare(rowsNow())),
       filter(({ rows, gone }) => rows.length + gone.length > 0),

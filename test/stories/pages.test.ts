@@ -5,8 +5,10 @@ import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import type { Browser } from "playwright-core";
+import { newIdentity } from "../../src/io/identity.ts";
 import { inaccessible, openBrowser, openPage, picture, sizes } from "../support/browser.ts";
 import { facts, register } from "../support/stranger.ts";
+import { until } from "../support/until.ts";
 import { meet, openRelay, type World } from "../support/world.ts";
 
 const base = (world: World): string => world.relay.url.href.replace(/\/$/, "");
@@ -107,6 +109,13 @@ describe("live sessions", () => {
     await see(/occupied/);
     await see(/127\.0\.0\.1 shell/);
     await see(/dev@laptop/);
+    const ending = page.locator("time.soon");
+    assert.equal(await ending.count(), 0);
+    await world.clock.advance(305_000);
+    await shell.see("[converge] The session ends in 5m without activity.");
+    shell.type(" ");
+    await shell.see("[converge] Extended: the session now ends in 10m");
+    await see(/9m [45]\ds/);
     writeFileSync(join(agent.dir, ".hold"), "");
     await see(/held/);
     rmSync(join(agent.dir, ".hold"));
@@ -114,6 +123,79 @@ describe("live sessions", () => {
     shell.type("exit\r");
     await page.getByText("Nobody is here.").waitFor();
     assert.deepEqual(await faults(), []);
+    await context.close();
+  });
+
+  test("the relay loses an agent: the page says so, and that it is back", async () => {
+    world = await meet(null);
+    const { page, context } = await openPage(browser);
+    await page.goto(`${base(world)}/sessions`);
+    const claim = { identity: newIdentity() };
+    const status = { state: "waiting", leftMs: 600_000, held: true, clients: [] };
+    const first = await register(world.relay.url, "wavering", claim);
+    first.say({ type: "status", status });
+    await page.locator(".state.held").waitFor();
+    first.socket.terminate();
+    await page.getByText("relay lost").waitFor();
+    await register(world.relay.url, "wavering", claim);
+    await page.locator(".state", { hasText: "waiting" }).waitFor();
+    await context.close();
+  });
+
+  test("a thousand agents: found by the filter, and a change is shown within a second or two", async () => {
+    world = await meet(null);
+    const agents: Awaited<ReturnType<typeof register>>[] = [];
+    for (let i = 0; i < 1_000; i += 1)
+      agents.push(await register(world.relay.url, `agent-${String(i).padStart(3, "0")}`));
+    const { page, context, faults } = await openPage(browser);
+    await page.goto(`${base(world)}/sessions`);
+    await page.getByText("1000 agents, 0 clients").waitFor();
+    const events = await page.evaluate(async () => {
+      const source = new EventSource("api/sessions/live");
+      let n = -1; // the first one is the whole list
+      source.onmessage = () => {
+        n += 1;
+      };
+      await new Promise((done) => {
+        source.onopen = done;
+      });
+      Object.assign(globalThis, { eventsSeen: () => n });
+      return n;
+    });
+    assert.equal(events, -1);
+    // Ten thousand reports in a burst, which a page hears of in a few batches.
+    const began = world.clock.now();
+    for (let round = 0; round < 10; round += 1)
+      for (const agent of agents)
+        agent.say({
+          type: "status",
+          status: { state: "held", leftMs: 600_000 + round * 1_000, held: true, clients: [] },
+        });
+    const changed = page.locator("tbody tr", { hasText: /held/ });
+    await until("every row is held", async () => (await changed.count()) === 1_000);
+    const seconds = (world.clock.now() - began) / 1_000;
+    const seen = await page.evaluate(() =>
+      (globalThis as unknown as { eventsSeen(): number }).eventsSeen(),
+    );
+    assert.ok(seen <= seconds + 2, `${seen} batches in ${seconds} s`);
+    // What one tick of the clock and one changed row cost the page.
+    const longest = await page.evaluate(async () => {
+      let longest = 0;
+      const observer = new PerformanceObserver((list) => {
+        for (const { duration } of list.getEntries()) longest = Math.max(longest, duration);
+      });
+      observer.observe({ entryTypes: ["longtask"] });
+      await new Promise((done) => {
+        setTimeout(done, 3_000);
+      });
+      return longest;
+    });
+    assert.ok(longest < 500, `the page stood still for ${longest} ms`);
+    await page.getByLabel("Filter").fill("agent-77 held");
+    await page.getByText("10 of 1000 agents").waitFor();
+    assert.equal(await page.locator("tbody tr").count(), 10);
+    assert.deepEqual(await faults(), []);
+    for (const agent of agents) agent.socket.terminate();
     await context.close();
   });
 

@@ -53,6 +53,7 @@ export async function openPage(
       faults.push(`request: ${request.url()}`);
   });
   await context.exposeFunction("refused", (what: string) => faults.push(`policy: ${what}`));
+  await context.addInitScript("globalThis.__name = (fn) => fn"); // tsx names functions with it
   await context.addInitScript(() => {
     addEventListener("securitypolicyviolation", (event) => {
       const told = (globalThis as unknown as { refused(what: string): void }).refused;

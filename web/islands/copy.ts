@@ -14,10 +14,11 @@ async function copy(button: HTMLButtonElement): Promise<void> {
     getSelection()?.selectAllChildren(code);
     said = "Press Ctrl-C";
   }
-  button.textContent = said;
+  const shown = button.firstElementChild ?? button;
+  shown.textContent = said;
   status.textContent = said;
   setTimeout(() => {
-    button.textContent = "Copy";
+    shown.textContent = "Copy";
     status.textContent = "";
   }, shownMs);
 }
