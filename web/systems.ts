@@ -42,6 +42,13 @@ function unlessFailed(
 /** Jenkins' Groovy: in a literal of three single quotes only `\` and `'` mean something. */
 const groovy = (script: string): string => script.replaceAll("\\", "\\\\").replaceAll("'", "\\'");
 
+/** A step of Drone, and of Woodpecker, which came from it. */
+const containerStep = (script: string): string => `- name: converge
+  image: debian:stable
+  commands:
+    - |
+${block(script, 6)}`;
+
 const containerSteps = "Put it after the step that fails, with that step's image.";
 
 export const systems = {
@@ -141,11 +148,7 @@ ${block(`${unlessFailed(shell, "BITBUCKET_EXIT_CODE", "is not", "0")}\n${script}
     id: "drone-{DRONE_REPO_NAME}-{DRONE_BUILD_NUMBER}",
     actorKeys: null,
     hasCmd: false,
-    wrap: (script) => `- name: converge
-  image: debian:stable
-  commands:
-    - |
-${block(script, 6)}
+    wrap: (script) => `${containerStep(script)}
   when:
     status: [failure]
 `,
@@ -156,11 +159,7 @@ ${block(script, 6)}
     id: "wp-{CI_REPO_NAME}-{CI_PIPELINE_NUMBER}",
     actorKeys: null,
     hasCmd: false,
-    wrap: (script) => `- name: converge
-  image: debian:stable
-  commands:
-    - |
-${block(script, 6)}
+    wrap: (script) => `${containerStep(script)}
   when:
     - status: [failure]
 `,
