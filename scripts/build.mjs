@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
+import { patchSsh2 } from "./patch-ssh2.mjs";
 import { root } from "./prepare.mjs";
 
 const folder = (name) => join(root, name);
@@ -33,6 +34,7 @@ function compressAll(assets) {
   }
 }
 
+patchSsh2();
 try {
   run(tsc, "-p", "tsconfig.build.json", "--outDir", made);
   const vite = folder("node_modules/vite/bin/vite.js");

@@ -24,6 +24,7 @@ const programs = {
   rsync: "rsync",
   openssl: "openssl",
   curl: "curl",
+  plink: "putty-tools",
   chromium: "chromium",
   nginx: "nginx-light",
 };

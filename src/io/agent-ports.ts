@@ -16,6 +16,7 @@ import { openHoldFile } from "./hold-file.ts";
 import type { HostKey } from "./host-key.ts";
 import { withoutSecrets } from "./key-download.ts";
 import { openKeyring } from "./keyring.ts";
+import { offerPostQuantum } from "./post-quantum.ts";
 import { reap } from "./reaper.ts";
 import { findShell } from "./shells.ts";
 import { openSshServer, type SshServerConfig } from "./ssh-server.ts";
@@ -58,7 +59,8 @@ export async function openAgentPorts(
 
   const marker = randomBytes(16).toString("hex");
   const meter = new Meter();
-  const server = openSshServer({ ...config, shell, marker }, keyring, meter, clock, log);
+  const extraKex = await offerPostQuantum(log);
+  const server = openSshServer({ ...config, shell, marker, extraKex }, keyring, meter, clock, log);
   const facts: AgentFacts = {
     host: plainText(hostname(), 100),
     user: userName(),

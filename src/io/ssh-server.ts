@@ -42,6 +42,8 @@ export interface SshServerConfig {
   /** Marks every process of a session, so that none is left behind. */
   readonly marker: string;
   readonly allowed: Allowed & { readonly portForwarding: boolean };
+  /** Key exchanges beside curve25519, offered before it. */
+  readonly extraKex: readonly string[];
   /** The id in use now. */
   rendezvous(): string;
   welcome(): string;
@@ -90,7 +92,11 @@ export function openSshServer(
   let isEnding = false;
 
   const server = new ssh2.Server(
-    { hostKeys: [config.hostKey.privateKey], ident: "converge", algorithms },
+    {
+      hostKeys: [config.hostKey.privateKey],
+      ident: "converge",
+      algorithms: { ...algorithms, kex: [...config.extraKex, ...algorithms.kex] as never[] },
+    },
     (connection, { port }) => {
       const visitor = visitors.get(port);
       if (visitor) serve(connection, visitor);

@@ -1,0 +1,14 @@
+/** What of ssh2's private modules is used, see post-quantum.ts and scripts/patch-ssh2.mjs. */
+declare module "ssh2/lib/protocol/kex.js" {
+  const kex: {
+    /** There only when the patch is: from a name to what makes its key exchange. */
+    readonly extraKex?: Map<string, unknown>;
+  };
+  // biome-ignore lint/style/noDefaultExport: what Node makes of module.exports
+  export default kex;
+}
+declare module "ssh2/lib/protocol/constants.js" {
+  const constants: { readonly SUPPORTED_KEX: string[] };
+  // biome-ignore lint/style/noDefaultExport: what Node makes of module.exports
+  export default constants;
+}
