@@ -114,7 +114,7 @@ function idFrom(text: string | undefined, derived: ReturnType<typeof derivedId>)
   );
 }
 
-await main(async (signal) => {
+void main(async (signal) => {
   command.parse();
   const flags = command.opts();
   const relayText = command.args[0] ?? process.env["CONVERGE_RELAY_URL"];

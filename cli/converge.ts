@@ -87,6 +87,7 @@ await main(async (signal) => {
     {
       assets,
       downloads,
+      bootstrap: join(built, "bootstrap"),
       site: siteOf(readManifest(assets), version),
       live: liveRoster(relay, systemClock, ports.countsOf),
     },

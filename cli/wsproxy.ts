@@ -57,7 +57,7 @@ Exit status (ssh itself shows 255): 0 done, 2 usage, 3 relay unreachable, 4 TLS,
 /** What ssh needs to say that it leaves, when Ctrl-C reaches it and us at once. */
 const farewellMs = 1_000;
 
-await main(async (signal) => {
+void main(async (signal) => {
   command.parse();
   const flags = command.opts();
   const text = command.args[0] ?? process.env["CONVERGE_CLIENT_URL"];

@@ -1,12 +1,13 @@
 /**
- * Build: compiles the three programs to dist/, which plain Node runs. The new dist takes the place
+ * Build: compiles the three programs to dist/, which plain Node runs, the pages' assets, and what
+ * the relay serves: one file each of agent and wsproxy, and with `--standalone` an executable. The new dist takes the place
  * of the old one in one step, so that a program that starts meanwhile finds one or the other.
  */
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
+  cpSync,
   existsSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -15,8 +16,10 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
+import { bundle } from "./bundle.mjs";
 import { patchSsh2 } from "./patch-ssh2.mjs";
 import { root } from "./prepare.mjs";
+import { buildStandalone } from "./standalone.mjs";
 
 const folder = (name) => join(root, name);
 const tsc = folder("node_modules/typescript/bin/tsc");
@@ -24,13 +27,13 @@ const made = `dist-${process.pid}`;
 const run = (...args) =>
   execFileSync(process.execPath, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
 
-/** Writes `.gz` and `.br` beside every file, so that the relay never compresses them itself. */
-function compressAll(assets) {
-  for (const name of readdirSync(assets)) {
-    const file = join(assets, name);
+/** Writes compressed copies beside every file, so that the relay never compresses them itself. */
+function compressAll(dir, kinds = ["gz", "br"]) {
+  for (const name of readdirSync(dir)) {
+    const file = join(dir, name);
     const bytes = readFileSync(file);
-    writeFileSync(`${file}.gz`, gzipSync(bytes, { level: 9 }));
-    writeFileSync(`${file}.br`, brotliCompressSync(bytes));
+    if (kinds.includes("gz")) writeFileSync(`${file}.gz`, gzipSync(bytes, { level: 9 }));
+    if (kinds.includes("br")) writeFileSync(`${file}.br`, brotliCompressSync(bytes));
   }
 }
 
@@ -40,7 +43,10 @@ try {
   const vite = folder("node_modules/vite/bin/vite.js");
   run(vite, "build", "--logLevel", "warn", "--outDir", `${made}/assets`);
   compressAll(folder(`${made}/assets`));
-  mkdirSync(folder(`${made}/downloads`));
+  for (const name of ["agent", "wsproxy"])
+    await bundle(`cli/${name}.ts`, folder(`${made}/downloads/${name}.cjs`));
+  compressAll(folder(`${made}/downloads`), ["gz"]);
+  cpSync(folder("web/bootstrap"), folder(`${made}/bootstrap`), { recursive: true });
   for (const name of ["converge", "agent", "wsproxy"])
     chmodSync(folder(`${made}/cli/${name}.js`), 0o755);
   if (existsSync(folder("dist"))) renameSync(folder("dist"), folder(`${made}-old`));
@@ -50,4 +56,10 @@ try {
   process.exitCode = 1;
 } finally {
   for (const name of [made, `${made}-old`]) rmSync(folder(name), { recursive: true, force: true });
+}
+
+if (!process.exitCode && process.argv.includes("--standalone")) {
+  if (process.env.CONVERGE_SKIP_STANDALONE === "1")
+    console.error("CONVERGE_SKIP_STANDALONE is set: no executable is built.");
+  else await buildStandalone(["linux-x64"]);
 }

@@ -46,13 +46,15 @@ function newest(paths) {
 }
 
 /** Builds dist/ unless it is newer than every source; ends the script if it does not compile. */
-export function build() {
-  const sources = ["src", "cli", "web", "package.json", "package-lock.json"];
+export function build({ standalone = false } = {}) {
+  const sources = ["src", "cli", "web", "scripts", "package.json", "package-lock.json"];
   sources.push("tsconfig.json", "tsconfig.build.json", "vite.config.ts");
   const made = join(root, "dist/cli/converge.js");
-  if (existsSync(made) && statSync(made).mtimeMs > newest(sources.map((name) => join(root, name))))
-    return;
-  const { status } = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], {
+  const isNew =
+    existsSync(made) && statSync(made).mtimeMs > newest(sources.map((name) => join(root, name)));
+  if (isNew && (!standalone || existsSync(join(root, "dist/downloads/agent-linux-x64")))) return;
+  const args = [join(root, "scripts/build.mjs"), ...(standalone ? ["--standalone"] : [])];
+  const { status } = spawnSync(process.execPath, args, {
     cwd: root,
     stdio: "inherit",
   });

@@ -27,11 +27,16 @@ const programs = {
   plink: "putty-tools",
   chromium: "chromium",
   nginx: "nginx-light",
+  wget: "wget",
+  python3: "python3-minimal",
+  shellcheck: "shellcheck",
+  debootstrap: "debootstrap",
+  busybox: "busybox-static",
 };
 
 installPackages();
 installPrograms(programs);
-build();
+build({ standalone: !isFast });
 
 const found = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".test.ts"))

@@ -5,10 +5,11 @@
  * is typed as ^C, anything that ends a process kills the tree. Written without a Windows at hand.
  */
 import { createRequire } from "node:module";
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { Readable, Writable } from "node:stream";
 import type { IPty } from "@lydell/node-pty";
 import { reasonOf } from "../actors/errors.ts";
+import { embedded } from "./embedded.ts";
 import {
   delivered,
   type Exit,
@@ -18,6 +19,7 @@ import {
   sizeOr,
   sshSignals,
 } from "./process.ts";
+import { unpacked } from "./unpack.ts";
 
 /** The size in characters, within 1 to 65535. */
 export interface ConsoleStart extends Start {
@@ -100,9 +102,7 @@ export function openConsole(start: ConsoleStart): Process {
 function spawnConsole(start: ConsoleStart): IPty {
   const { file, args, cwd, env, cols, rows } = start;
   try {
-    const pty: typeof import("@lydell/node-pty") = createRequire(import.meta.url)(
-      "@lydell/node-pty",
-    );
+    const pty = nodePty();
     // cmd.exe has a quoting of its own; its arguments are handed over as one text.
     const given = basename(file).toLowerCase() === "cmd.exe" ? args.join(" ") : [...args];
     return pty.spawn(file, given, { cwd, env: { ...env }, cols, rows });
@@ -111,4 +111,16 @@ function spawnConsole(start: ConsoleStart): IPty {
       cause: thrown,
     });
   }
+}
+
+let loaded: typeof import("@lydell/node-pty") | null = null;
+
+/** node-pty as a package, or unpacked as one: it starts scripts of its own from files. */
+function nodePty(): typeof import("@lydell/node-pty") {
+  const files = embedded?.[`${process.platform}-${process.arch}`];
+  loaded ??= files
+    ? unpacked(files, true, (folder) => createRequire(join(folder, "x.js"))("@lydell/node-pty"))
+    : createRequire(import.meta.url)("@lydell/node-pty");
+  if (!loaded) throw new Error("node-pty is empty");
+  return loaded;
 }

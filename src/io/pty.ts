@@ -1,11 +1,14 @@
 /**
  * Pty: the one door to the prebuilt addon that can fork a process on a pseudo-terminal.
  *
- * Only the addon's three calls are used, never node-pty's own JavaScript, which loses output.
- * A build that carries the addon in another way replaces this file and nothing else.
+ * Only the addon's three calls are used, never node-pty's own JavaScript, which loses output. The
+ * addon is an npm package, or inside a program that is one file.
  */
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { reasonOf } from "../actors/errors.ts";
+import { embedded } from "./embedded.ts";
+import { unpacked } from "./unpack.ts";
 
 /** The addon as it is on Linux and macOS (Node-API, so one file serves every Node). */
 export interface PtyAddon {
@@ -37,19 +40,45 @@ let loaded: Pty | undefined;
 /** Loads the addon once. Throws an Error, a full sentence, if this platform has none that works. */
 export function loadPty(): Pty {
   if (loaded) return loaded;
-  const name = `@lydell/node-pty-${process.platform}-${process.arch}`;
   try {
-    // The binary packages are dependencies of node-pty, so they are looked up from where it lies.
-    const here = createRequire(import.meta.url);
-    const there = createRequire(here.resolve("@lydell/node-pty/package.json"));
-    loaded = {
-      addon: there(`${name}/pty.node`),
-      helperPath: process.platform === "darwin" ? there.resolve(`${name}/spawn-helper`) : "",
-    };
+    loaded = embedded ? fromInside(embedded[platformName()]) : fromPackage();
     return loaded;
   } catch (thrown) {
     throw new Error(`No terminal can be opened on this machine: ${reasonOf(thrown)}.`, {
       cause: thrown,
     });
   }
+}
+
+function fromPackage(): Pty {
+  const name = `@lydell/node-pty-${process.platform}-${process.arch}`;
+  // The binary packages are dependencies of node-pty, so they are looked up from where it lies.
+  const here = createRequire(import.meta.url);
+  const there = createRequire(here.resolve("@lydell/node-pty/package.json"));
+  return {
+    addon: there(`${name}/pty.node`),
+    helperPath: process.platform === "darwin" ? there.resolve(`${name}/spawn-helper`) : "",
+  };
+}
+
+/** `linux-x64`, `linux-x64-musl`, `darwin-arm64`, …: the addon depends on the C library too. */
+function platformName(): string {
+  const name = `${process.platform}-${process.arch}`;
+  if (process.platform !== "linux") return name;
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
+  return header.glibcVersionRuntime ? name : `${name}-musl`;
+}
+
+/** On macOS the helper must stay; elsewhere a loaded addon needs no file any more. */
+function fromInside(files: Readonly<Record<string, string>> | undefined): Pty {
+  if (!files) throw new Error(`this program has no terminal for ${platformName()} inside`);
+  const hasHelper = "spawn-helper" in files;
+  return unpacked(files, hasHelper, (folder) => {
+    const addon: { exports: unknown } = { exports: {} };
+    process.dlopen(addon, join(folder, "pty.node"));
+    return {
+      addon: addon.exports as PtyAddon,
+      helperPath: hasHelper ? join(folder, "spawn-helper") : "",
+    };
+  });
 }
