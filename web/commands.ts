@@ -2,8 +2,9 @@
  * Commands: from choices to the exact lines for the job and for the client. A choice with a
  * problem is left out of them; what one shell cannot write is said beside the others' problems.
  */
+
+import { cmd, powershell, rsyncWord, type Shell, sh, sshText } from "../src/actors/quoting.ts";
 import { type Choices, isPrivateKey, keyLines, type Platform, problemsOf } from "./choices.ts";
-import { cmd, powershell, rsyncWord, type Shell, sh, sshText } from "./quoting.ts";
 import { type System, systems } from "./systems.ts";
 
 export interface Snippet {

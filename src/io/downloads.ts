@@ -17,7 +17,16 @@ export interface DownloadFile {
 
 /** Names that need no quoting anywhere; pre-compressed copies are not files of their own. */
 const isServed = (name: string): boolean =>
-  /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name) && !/\.(?:gz|br)$/.test(name);
+  /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name) &&
+  (!/\.(?:gz|br)$/.test(name) || name.endsWith(".tar.gz"));
+
+/** Short names for what most machines want: the executable is agent and wsproxy in one. */
+export const aliases: Readonly<Record<string, string>> = {
+  agent: "agent-linux-x64",
+  wsproxy: "agent-linux-x64",
+  "agent.exe": "agent-win-x64.exe",
+  "wsproxy.exe": "agent-win-x64.exe",
+};
 
 /** A function that lists the folder now, by name; a folder that is not there has no files. */
 export function downloadsIn(folder: string): () => Promise<DownloadFile[]> {
@@ -39,7 +48,12 @@ export function downloadsIn(folder: string): () => Promise<DownloadFile[]> {
     return [file];
   };
   return async () => {
-    const names = await readdir(folder).catch(() => []);
-    return (await Promise.all(names.filter(isServed).sort().map(read))).flat();
+    const names = await readdir(folder).catch((): string[] => []);
+    const files = (await Promise.all(names.filter(isServed).map(read))).flat();
+    const others = Object.entries(aliases).flatMap(([name, target]) => {
+      const file = names.includes(name) ? undefined : files.find((one) => one.name === target);
+      return file ? { ...file, name } : [];
+    });
+    return [...files, ...others].sort((a, b) => (a.name < b.name ? -1 : 1));
   };
 }

@@ -2,7 +2,7 @@
  * Pages: the relay's web face on fastify: HTML, hashed assets, downloads, and the live feed of
  * sessions. It knows paths, headers and caches; what a page says comes from `Site`.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import compress from "@fastify/compress";
@@ -10,7 +10,8 @@ import serveFiles from "@fastify/static";
 import { parse, serialize } from "cookie";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { LiveRoster, RosterChanges } from "../actors/live-roster.ts";
-import { type DownloadFile, downloadsIn } from "./downloads.ts";
+import { bootstraps, bootstrapsIn } from "./bootstrap.ts";
+import { aliases, type DownloadFile, downloadsIn } from "./downloads.ts";
 
 /** What a page is made from. */
 export interface PageFacts {
@@ -35,6 +36,8 @@ export interface PagesConfig {
   readonly assets: string;
   /** Folder of what is served below `/static/`. */
   readonly downloads: string;
+  /** Folder of the scripts that fetch and start it. */
+  readonly bootstrap: string;
 }
 
 export interface PagesViews {
@@ -102,21 +105,7 @@ export async function addPages(
       );
     },
   });
-  app.get(`${contextPath}/static/SHA256SUMS`, async (_request, reply) => {
-    const lines = (await filesNow()).map(({ name, sha256 }) => `${sha256}  ${name}\n`);
-    return reply.header("cache-control", "no-cache").type("text/plain").send(lines.join(""));
-  });
-  await app.register(serveFiles, {
-    root: config.downloads,
-    prefix: `${contextPath}/static/`,
-    decorateReply: false,
-    preCompressed: true,
-    index: false,
-    cacheControl: false,
-    setHeaders: (response) => {
-      response.setHeader("cache-control", "no-cache");
-    },
-  });
+  await addDownloads(app, config, filesNow, baseOf);
 
   if (contextPath) app.get(contextPath, (_request, reply) => reply.redirect(`${contextPath}/`));
   for (const { name, path } of site.pages)
@@ -133,6 +122,42 @@ export async function addPages(
         .send(site.render(name, facts));
     });
   addFeed(app, `${contextPath}/api/sessions/live`, live);
+}
+
+/** What machines fetch: files with validators and ranges, their hashes, and the scripts. */
+async function addDownloads(
+  app: FastifyInstance,
+  { contextPath, downloads, bootstrap }: PagesConfig,
+  filesNow: () => Promise<DownloadFile[]>,
+  baseOf: PagesViews["baseOf"],
+): Promise<void> {
+  const plain = "text/plain; charset=utf-8";
+  app.get(`${contextPath}/static/SHA256SUMS`, async (_request, reply) => {
+    const lines = (await filesNow()).map(({ name, sha256 }) => `${sha256}  ${name}\n`);
+    return reply.header("cache-control", "no-cache").type(plain).send(lines.join(""));
+  });
+  await app.register(serveFiles, {
+    root: downloads,
+    prefix: `${contextPath}/static/`,
+    decorateReply: false,
+    preCompressed: true,
+    index: false,
+    cacheControl: false,
+    setHeaders: (response) => {
+      response.setHeader("cache-control", "no-cache");
+    },
+  });
+  for (const [name, target] of Object.entries(aliases))
+    if (!existsSync(join(downloads, name)))
+      app.get(`${contextPath}/static/${name}`, (_request, reply) => reply.redirect(target));
+  const script = bootstrapsIn(bootstrap);
+  for (const name of bootstraps)
+    app.get(`${contextPath}/${name}`, async (request, reply) =>
+      reply
+        .header("cache-control", "no-cache")
+        .type(plain)
+        .send(script(name, baseOf(request.raw), await filesNow())),
+    );
 }
 
 /** The query, else the cookie's; a query is kept in the cookie, `reset` forgets it. */

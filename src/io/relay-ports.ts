@@ -58,14 +58,14 @@ export function openRelayPorts(config: OriginConfig, clock: Clock, log: Log): Op
       doorway.drain();
     },
     countsOf: links.countsOf,
-    listen: async (where, { assets, downloads, site, live }) => {
+    listen: async (where, { site, live, ...folders }) => {
       const views = { site, live, baseOf: origin.baseOf };
       const server = await listen(
         { ...where, contextPath },
         {
           isDraining: () => isDraining,
           sessions: () => live.now().rows,
-          addPages: (app) => addPages(app, { contextPath, assets, downloads }, views),
+          addPages: (app) => addPages(app, { contextPath, ...folders }, views),
           upgrade: doorway.upgrade,
         },
         log,

@@ -81,6 +81,7 @@ export async function openRelay(
     {
       assets,
       downloads: join(root, "dist/downloads"),
+      bootstrap: join(root, "dist/bootstrap"),
       site: siteOf(readManifest(assets), "0.0.0"),
       live: liveRoster(actor, clock, ports.countsOf),
     },
