@@ -4,7 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { ConvergeError } from "../src/actors/errors.ts";
+import { ConvergeError, reasonOf } from "../src/actors/errors.ts";
 import { liveRoster } from "../src/actors/live-roster.ts";
 import { drained, startRelay } from "../src/actors/relay.ts";
 import { systemClock } from "../src/io/clock.ts";
@@ -21,6 +21,7 @@ import {
   listenAddress,
   logLevel,
   option,
+  parseWhole,
   program,
   proxyRange,
   relayUrl,
@@ -54,22 +55,49 @@ const command = program("converge", version, "The relay: joins agents and ssh cl
       .argParser(duration)
       .default(30_000, "30s"),
   )
+  .addOption(
+    option(
+      "--metrics-listen <[host:]port>",
+      "serve /metrics alone there (default: with everything else)",
+    ).argParser(listenAddress("127.0.0.1")),
+  )
   .addOption(option("--check-config", "validate the configuration and exit"))
   .addOption(option("--log-level <level>", "pino level").argParser(logLevel).default("info"));
 
-await main(async (signal) => {
-  command.parse();
+/** Where a built package has its pages and its own downloads. */
+const built = resolve(import.meta.dirname, "..");
+
+/** The configuration, or one error with everything that is wrong with it. */
+function readConfig() {
+  const problems = parseWhole(command);
   const flags = command.opts();
-  if (Boolean(flags["tlsCert"]) !== Boolean(flags["tlsKey"]))
-    throw new ConvergeError("CONVERGE_USAGE", "Give --tls-cert and --tls-key together.");
-  const tls = flags["tlsCert"] ? { certFile: flags["tlsCert"], keyFile: flags["tlsKey"] } : null;
-  const log = openLog("converge", flags["logLevel"]);
-  if (tls) readTls(tls);
-  const built = resolve(import.meta.dirname, "..");
+  const note = (isWrong: boolean, sentence: string): void => {
+    if (isWrong) problems.push(sentence);
+  };
+  const { tlsCert, tlsKey, listen, metricsListen } = flags;
+  note(Boolean(tlsCert) !== Boolean(tlsKey), "Give --tls-cert and --tls-key together.");
+  const tls = tlsCert && tlsKey ? { certFile: tlsCert, keyFile: tlsKey } : null;
+  if (tls)
+    try {
+      readTls(tls);
+    } catch (error) {
+      problems.push(reasonOf(error));
+    }
   const downloads = resolve(flags["downloads"] ?? join(built, "downloads"));
-  if (!existsSync(downloads))
-    throw new ConvergeError("CONVERGE_USAGE", `There is no folder ${downloads} for --downloads.`);
-  if (flags["checkConfig"]) return 0;
+  note(!existsSync(downloads), `There is no folder ${downloads} for --downloads.`);
+  const isSame = metricsListen && metricsListen.port !== 0 && metricsListen.port === listen.port;
+  note(
+    isSame && [listen.host, "0.0.0.0", "::"].includes(metricsListen.host),
+    "--metrics-listen is the address of --listen: give it another port, or leave it out.",
+  );
+  if (problems.length > 0) throw new ConvergeError("CONVERGE_USAGE", problems.join("\nconverge: "));
+  return { flags, tls, downloads, isCheck: Boolean(flags["checkConfig"]) };
+}
+
+await main(async (signal) => {
+  const { flags, tls, downloads, isCheck } = readConfig();
+  if (isCheck) return 0;
+  const log = openLog("converge", flags["logLevel"]);
   const ports = openRelayPorts(
     {
       publicUrl: flags["publicUrl"] ?? null,
@@ -83,7 +111,7 @@ await main(async (signal) => {
   const relay = startRelay(ports, systemClock);
   const assets = join(built, "assets");
   const server = await ports.listen(
-    { ...flags["listen"], tls },
+    { ...flags["listen"], tls, metricsAt: flags["metricsListen"] ?? null },
     {
       assets,
       downloads,
@@ -92,12 +120,13 @@ await main(async (signal) => {
       live: liveRoster(relay, systemClock, ports.countsOf),
     },
   );
-  log.info({ host: server.host, port: server.port, version }, "relay listening");
+  const { host, port, metricsAt } = server;
+  log.info({ host, port, metrics: metricsAt, version }, "relay listening");
   await new Promise<void>((resolve) => {
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
   log.info({ seconds: flags["drainTimeout"] / 1_000 }, "relay draining");
-  ports.drain();
+  ports.drain(flags["drainTimeout"]);
   await drained(relay, systemClock, flags["drainTimeout"]);
   await server.close();
   await drained(relay, systemClock, 0); // sessions that were cut now have their line in the log

@@ -160,3 +160,35 @@ export function option(flags: string, summary: string): Option {
   const isOff = value === "" || (isSwitch && ["0", "false", "no", "off"].includes(value ?? ""));
   return isOff ? made : made.env(twin);
 }
+
+/**
+ * Parses like `command.parse()`, except that it goes on after what it cannot use: everything that
+ * is wrong comes back as one sentence each, with the environment's variable named where it came
+ * from there. `--help` and `--version` still end it.
+ */
+export function parseWhole(command: Command): string[] {
+  const wrong: { option: Option; text: string; why: string }[] = [];
+  for (const option of command.options) {
+    const parse = option.parseArg;
+    if (parse)
+      option.argParser((text: string, before: unknown) => {
+        try {
+          return parse(text, before);
+        } catch (error) {
+          wrong.push({ option, text, why: reasonOf(error) });
+          return before;
+        }
+      });
+  }
+  command.allowUnknownOption().allowExcessArguments().parse();
+  return [
+    ...wrong.map(({ option, text, why }) => {
+      const isTwin = command.getOptionValueSource(option.attributeName()) === "env";
+      const name = isTwin ? `${option.envVar}=` : `${option.long} `;
+      return `${name}${plainText(text)}: ${why}`;
+    }),
+    ...command.args.map(
+      (arg) => `${plainText(arg)} is not understood: see converge --help for what is.`,
+    ),
+  ];
+}

@@ -24,6 +24,7 @@ const may: Record<string, readonly string[]> = {
     "@oqs/liboqs-js",
     "rxjs",
     "pino",
+    "prom-client",
     "fastify",
     "@fastify/static",
     "@fastify/compress",

@@ -70,6 +70,7 @@ export function startAgent(
   };
 
   session.on("notice", ({ notice, audience }) => {
+    if (notice.about === "expiry near" && audience.to === "all") warnings += 1;
     if (notice.about === "expiry near")
       ports.announce({ event: "warning", leftMs: notice.leftMs, cause: notice.cause });
     ports.tell(wordsFor(notice), audience);
@@ -91,6 +92,8 @@ export function startAgent(
     session.send({ type: "RELAY.LOST" });
   });
   uplink.on("retrying", ({ why }) => ports.log.warn({ why }, "relay not reached, trying again"));
+  let warnings = 0;
+  let ending: Ending["kind"] | undefined;
   let lastId = config.id;
   let reported = "";
   let reportedAtMs = Number.NEGATIVE_INFINITY;
@@ -100,16 +103,20 @@ export function startAgent(
   const report = (state: AgentStatus["state"]): void => {
     const { deadlineMs, held } = session.getSnapshot().context;
     const clients = ports.reports();
-    const now = JSON.stringify([state, Math.round(deadlineMs / 1_000), held, clients]);
+    const now = JSON.stringify([state, Math.round(deadlineMs / 1_000), held, clients, warnings]);
     if (now === reported) return;
     reported = now;
     reportedAtMs = clock.now();
-    ports.report({ state, leftMs: leftMs(), held, clients });
+    ports.report({ state, leftMs: leftMs(), held, clients, warnings, ...(ending && { ending }) });
   };
 
   session.start();
   feed(merge(ports.holdFile.changes, keyEvents(ports.keyChanges), activityEvents(ports, clock)));
   open.push(
+    ports.relayEndings.subscribe((leftMs) => {
+      ports.announce({ event: "relay ending", leftMs });
+      session.send({ type: "RELAY.ENDING", leftMs });
+    }),
     ports.clients.subscribe((news) => {
       const { type, who } = news;
       const event = { "CLIENT.JOINED": "joined", "CLIENT.LEFT": "left", "CLIENT.LOST": "lost" }[
@@ -132,16 +139,17 @@ export function startAgent(
   const refused = toPromise(uplink).then((ending) => {
     throw refusalOf(ending, config.relay);
   });
-  const close = async (ending: Ending, isFailure = false): Promise<Ending> => {
+  const close = async (how: Ending, isFailure = false): Promise<Ending> => {
+    ending = how.kind;
     signal.removeEventListener("abort", interrupt);
     for (const subscription of open) subscription.unsubscribe();
-    ports.tell(wordsFor({ about: "ending", ending }), { to: "all" });
+    ports.tell(wordsFor({ about: "ending", ending: how }), { to: "all" });
     report("ending");
     uplink.stop();
     session.stop();
     await ports.end();
-    if (!isFailure) ports.announce({ event: "ended", ending: ending.kind });
-    return ending;
+    if (!isFailure) ports.announce({ event: "ended", ending: how.kind });
+    return how;
   };
   const ended = Promise.race([toPromise(session), refused]).then(
     (how) => close(how),

@@ -23,6 +23,8 @@ const sentences = {
   CONVERGE_AGENT_SILENT:
     "The agent %s did not answer. It may be ending; look at the job's log and try again.",
   CONVERGE_LISTEN: "Cannot listen on %s. Choose another address or port with --listen.",
+  CONVERGE_LISTEN_METRICS:
+    "Cannot listen on %s. Choose another address or port with --metrics-listen.",
   CONVERGE_PROXY: "The proxy refused: %s. Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY.",
   CONVERGE_LOST: "The connection was lost: %s. Connect again.",
   CONVERGE_INTERNAL: "Something went wrong inside: %s. Please report it.",

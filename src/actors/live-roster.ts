@@ -5,6 +5,7 @@
 import { defer, filter, from, map, merge, type Observable, share, throttle } from "rxjs";
 import type { RendezvousId } from "../machines/vocabulary.ts";
 import { ticks } from "./activity.ts";
+import { type Census, census } from "./census.ts";
 import type { Clock } from "./clock.ts";
 import type { RelayActor } from "./relay.ts";
 import { type AgentRow, type BytesOf, roster } from "./roster.ts";
@@ -21,6 +22,8 @@ export interface RosterChanges {
 export interface LiveRoster {
   /** All rows as they are. */
   now(): RosterChanges;
+  /** How many there are, which is cheaper than all rows. */
+  census(): Census;
   /** Complete rows of what changed; the same stream for everybody. */
   readonly changes: Observable<RosterChanges>;
 }
@@ -50,5 +53,9 @@ export function liveRoster(actor: RelayActor, clock: Clock, bytesOf: BytesOf): L
     );
   }).pipe(share());
 
-  return { now: () => ({ at: at(), isWhole: true, rows: rowsNow(), gone: [] }), changes };
+  return {
+    now: () => ({ at: at(), isWhole: true, rows: rowsNow(), gone: [] }),
+    census: () => census(actor.getSnapshot()),
+    changes,
+  };
 }

@@ -18,6 +18,7 @@ import type {
   SpliceReport,
 } from "../machines/vocabulary.ts";
 import type { Meter } from "./activity.ts";
+import type { RelayFact } from "./facts.ts";
 
 /** Facts for operators: nouns as fields, what happened in the past tense as the message. */
 export interface Log {
@@ -32,6 +33,8 @@ export interface RelayPorts {
   readonly log: Log;
   /** What comes in through the doors, checked and cleaned. */
   readonly arrivals: Observable<RelayEvent>;
+  /** Writes a fact into the log and counts it. */
+  record(fact: RelayFact): void;
   /** Tells an agent under which id it is registered. */
   welcome(control: LinkId, id: RendezvousId): void;
   /** Closes the control link of an agent that came back on a new one. */
@@ -45,8 +48,8 @@ export interface RelayPorts {
   splice(client: LinkId, agent: LinkId): Promise<SpliceReport>;
   /** Closes what is left of a pairing's links, with the outcome's code. */
   hangUp(pairing: PairingContext): void;
-  /** No more arrivals; agents are told to go elsewhere or come back. */
-  drain(): void;
+  /** No more arrivals; agents are told how long what runs may go on, so that they tell people. */
+  drain(leftMs: number): void;
 }
 
 /** What the agent says on stdout; text for people or JSON for programs. */
@@ -62,6 +65,7 @@ export type AgentNews =
   | { event: "warning"; leftMs: number; cause: string }
   | { event: "relay lost"; why: string }
   | { event: "relay found" }
+  | { event: "relay ending"; leftMs: number }
   | { event: "ended"; ending: Ending["kind"] };
 
 /** The agent's ssh server, files and link to the relay. */
@@ -72,6 +76,8 @@ export interface AgentPorts {
   readonly clients: Observable<ClientNews>;
   readonly holdFile: { readonly changes: Observable<HoldEvent>; look(): void };
   readonly keyChanges: Observable<string>;
+  /** The relay said that it ends, and in how many milliseconds. */
+  readonly relayEndings: Observable<number>;
   register(id: RendezvousId): Promise<Registered>;
   /** Resolves when the registered link is lost. */
   standing(): Promise<void>;

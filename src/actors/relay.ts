@@ -1,13 +1,14 @@
 /**
- * The relay as an actor: the machine, its doors, and one log line for each fact.
+ * The relay as an actor: the machine, its doors, and what is recorded of both.
  * It wires; which id belongs to whom and how a pairing goes is the machines' business.
  */
 import { type ActorRefFrom, createActor, fromPromise, waitFor } from "xstate";
-import { type PairingContext, pairingMachine } from "../machines/pairing.ts";
-import { type RelayEvent, type RelayInput, relayMachine } from "../machines/relay.ts";
-import type { ClientReport, RendezvousId, Ticket } from "../machines/vocabulary.ts";
+import { pairingMachine } from "../machines/pairing.ts";
+import { type RelayInput, relayMachine } from "../machines/relay.ts";
+import type { RendezvousId } from "../machines/vocabulary.ts";
 import type { Clock } from "./clock.ts";
-import type { Log, RelayPorts } from "./ports.ts";
+import { clientEnded, pass } from "./facts.ts";
+import type { RelayPorts } from "./ports.ts";
 import { trace } from "./trace.ts";
 
 export type RelayActor = ActorRefFrom<typeof relayMachine>;
@@ -17,36 +18,11 @@ export const relayTimes: RelayInput = { summonMs: 10_000, rememberMs: 24 * 60 * 
 
 /** Starts the relay. It never ends by itself: stop the actor, after `drained`. */
 export function startRelay(ports: RelayPorts, clock: Clock): RelayActor {
-  /** What agents last said of a client: when it ends, the agent has struck it off already. */
-  const reports = new Map<Ticket, ClientReport>();
-  const noteReports = (id: RendezvousId, clients: readonly ClientReport[]): void => {
-    const { pairings } = actor.getSnapshot().context;
-    for (const report of clients)
-      if (pairings.get(report.ticket)?.id === id) reports.set(report.ticket, report);
-  };
-
   const leftMs = (id: RendezvousId): number | null => {
     const agent = actor.getSnapshot().context.agents.get(id);
     return agent?.status
       ? Math.max(0, Math.round(agent.status.leftMs - (clock.wall() - agent.statusAtMs)))
       : null;
-  };
-
-  const record = (pairing: PairingContext): void => {
-    const { id, facts, outcome, sinceMs, ticket } = pairing;
-    const report = reports.get(ticket);
-    reports.delete(ticket);
-    ports.log.info(
-      {
-        id,
-        client: facts.address,
-        outcome: outcome.kind,
-        seconds: Math.round((clock.wall() - sinceMs) / 1_000),
-        ...(outcome.kind === "served" && outcome.report),
-        ...(report && { kinds: report.kinds, login: report.login }),
-      },
-      "client session ended",
-    );
   };
 
   const pairing = pairingMachine.provide({
@@ -57,7 +33,7 @@ export function startRelay(ports: RelayPorts, clock: Clock): RelayActor {
       tellWaiting: (_, { client, waitMs }) => ports.tellWaiting(client, waitMs),
       summonAgent: (_, { pairing }) => ports.summon(pairing, leftMs(pairing.id)),
       hangUp: (_, { pairing }) => {
-        record(pairing);
+        ports.record(clientEnded(pairing, clock.wall()));
         ports.hangUp(pairing);
       },
     },
@@ -81,9 +57,7 @@ export function startRelay(ports: RelayPorts, clock: Clock): RelayActor {
   actor.subscribe({ error: (error) => ports.log.error({ err: error }, "relay failed") });
   actor.start();
   const arrivals = ports.arrivals.subscribe((event) => {
-    logArrival(ports.log, event, actor);
-    actor.send(event);
-    if (event.type === "AGENT.REPORTED") noteReports(event.id, event.status.clients);
+    pass(event, actor, clock.wall(), ports.record);
   });
   actor.subscribe({ complete: () => arrivals.unsubscribe() });
   return actor;
@@ -100,24 +74,4 @@ export async function drained(actor: RelayActor, clock: Clock, timeoutMs: number
     waitFor(actor, ({ context }) => context.pairings.size === 0, { timeout: Infinity }),
   ]);
   clock.clearTimeout(timer);
-}
-
-function logArrival(log: Log, event: RelayEvent, actor: RelayActor): void {
-  const agents = actor.getSnapshot().context.agents;
-  switch (event.type) {
-    case "AGENT.REGISTERED":
-      log.info({ asked: event.ids[0], agent: event.facts }, "agent came");
-      break;
-    case "AGENT.LOST":
-      if (agents.get(event.id)?.control === event.control)
-        log.info({ id: event.id }, "agent link lost");
-      break;
-    case "AGENT.LEFT":
-      log.info({ id: event.id }, "agent left");
-      break;
-    case "CLIENT.KNOCKED":
-      log.info({ id: event.id, client: event.facts.address }, "client knocked");
-      break;
-    default:
-  }
 }

@@ -3,6 +3,7 @@
  * Everything in it is public; nothing of any session's content ever comes near it.
  */
 import type { SnapshotFrom } from "xstate";
+import type { pairingMachine } from "../machines/pairing.ts";
 import type { relayMachine } from "../machines/relay.ts";
 import type {
   AgentFacts,
@@ -37,6 +38,12 @@ export interface AgentRow {
 /** Bytes so far of the pairing whose client has that link. */
 export type BytesOf = (client: LinkId) => { clientBytes: number; agentBytes: number };
 
+/** A pairing's state as people see it. */
+export function stateOf({ value }: SnapshotFrom<typeof pairingMachine>): ClientRow["state"] {
+  const early = { knocking: "waiting", parked: "waiting", summoning: "summoning" } as const;
+  return early[value as keyof typeof early] ?? "connected";
+}
+
 const iso = (ms: number): string => new Date(ms).toISOString();
 
 /** All rows at `wallMs`, in order of id; ids that only have parked clients are there as "awaited". */
@@ -46,17 +53,15 @@ export function roster(
   bytesOf: BytesOf,
 ): AgentRow[] {
   const clients = new Map<RendezvousId, ClientRow[]>();
-  for (const [ticket, { id, ref }] of context.pairings) {
+  for (const { id, ref } of context.pairings.values()) {
     const snapshot = ref.getSnapshot();
     if (snapshot.status !== "active") continue;
-    const { client, facts, sinceMs } = snapshot.context;
-    const report = context.agents.get(id)?.status?.clients.find((c) => c.ticket === ticket);
-    const state = { knocking: "waiting", parked: "waiting", summoning: "summoning" } as const;
+    const { client, facts, sinceMs, report } = snapshot.context;
     const rows = clients.get(id) ?? [];
     rows.push({
       address: facts.address,
       since: iso(sinceMs),
-      state: state[snapshot.value as keyof typeof state] ?? "connected",
+      state: stateOf(snapshot),
       kinds: report?.kinds ?? [],
       login: report?.login ?? null,
       ...bytesOf(client),

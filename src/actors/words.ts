@@ -45,6 +45,8 @@ export function wordsFor(notice: Notice): string {
       return "The relay is lost; the agent is looking for it. This session goes on while its own connection does.";
     case "relay found":
       return "The relay is back: others can connect again.";
+    case "relay ending":
+      return `The relay restarts in ${spoken(notice.leftMs)}: this connection is cut then. Save your work and connect again afterwards; the agent waits.`;
     case "keys changed":
       return `${sentence(notice.what)} The next login obeys it.`;
     case "ending":

@@ -70,7 +70,18 @@ export async function openAgentPorts(
     version,
     fingerprint: config.hostKey.fingerprint,
   };
-  const control = openControlLink({ ...config, facts, onVisit: server.accept }, clock, log);
+  const relayEndings = new Subject<number>();
+  const control = openControlLink(
+    {
+      ...config,
+      facts,
+      onVisit: server.accept,
+      onRelayEnding: (leftMs) => relayEndings.next(leftMs),
+    },
+    clock,
+    log,
+  );
+  const reporting = server.changes.subscribe(control.reportClient);
   const holdFile = openHoldFile(join(config.agentdir, holdName), clock.wall(), clock);
   if (holdFile.isLeftover)
     log.warn({ file: holdName }, "hold file is older than this agent: ignored until touched");
@@ -81,6 +92,7 @@ export async function openAgentPorts(
     clients: server.news,
     holdFile,
     keyChanges,
+    relayEndings,
     register: control.register,
     standing: control.standing,
     report: control.report,
@@ -90,6 +102,7 @@ export async function openAgentPorts(
     end: async () => {
       await server.end();
       keyring.close();
+      reporting.unsubscribe();
       control.close();
       await reap(marker, clock, server.leaders());
     },

@@ -8,7 +8,13 @@ import type { Clock } from "../actors/clock.ts";
 import { ConvergeError, reasonOf } from "../actors/errors.ts";
 import type { Log } from "../actors/ports.ts";
 import type { RefusalCode, Registered } from "../machines/uplink.ts";
-import type { AgentFacts, AgentStatus, RendezvousId, Ticket } from "../machines/vocabulary.ts";
+import type {
+  AgentFacts,
+  AgentStatus,
+  ClientReport,
+  RendezvousId,
+  Ticket,
+} from "../machines/vocabulary.ts";
 import { dial, socketUrl, type Trust } from "./dial.ts";
 import type { Identity } from "./identity.ts";
 import { expectPings, shut } from "./socket.ts";
@@ -25,6 +31,8 @@ export interface ControlLinkConfig {
   readonly facts: AgentFacts;
   /** Takes a dialled-back data link, open and paused. */
   readonly onVisit: (link: WebSocket, ticket: Ticket, address: string) => void;
+  /** The relay ends, and cuts what still runs after so many milliseconds. */
+  readonly onRelayEnding: (leftMs: number) => void;
 }
 
 export interface ControlLink {
@@ -32,6 +40,8 @@ export interface ControlLink {
   /** Resolves when the registered link is lost; at once when there is none. */
   standing(): Promise<void>;
   report(status: AgentStatus): void;
+  /** What has just changed of one client, for a short visit is over before the next full report. */
+  reportClient(client: ClientReport): void;
   close(): void;
 }
 
@@ -97,6 +107,8 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
             return resolve({ kind: "registered", jitter, ...message });
           case "summon":
             return void visit(message.ticket, message.client.address);
+          case "ending":
+            return config.onRelayEnding(message.leftMs);
           default:
         }
       });
@@ -141,6 +153,10 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
     }
   }
 
+  const tell = (message: object): void => {
+    if (current?.readyState === current?.OPEN) current?.send(JSON.stringify(message), () => {});
+  };
+
   return {
     register,
     standing: () =>
@@ -148,10 +164,8 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
         if (!current || current.readyState !== current.OPEN) resolve();
         else current.once("close", () => resolve());
       }),
-    report: (status) => {
-      if (current?.readyState === current?.OPEN)
-        current?.send(JSON.stringify({ type: "status", status }), () => {});
-    },
+    report: (status) => tell({ type: "status", status }),
+    reportClient: (client) => tell({ type: "client", client }),
     close: () => {
       stop.abort();
       if (current) shut(current, clock, closeCodes.done);

@@ -9,9 +9,10 @@ import type { Duplex } from "node:stream";
 import { type Observable, Subject } from "rxjs";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Clock } from "../actors/clock.ts";
-import type { Log } from "../actors/ports.ts";
+import type { RefusalReason, RelayFact } from "../actors/facts.ts";
 import type { RelayEvent } from "../machines/relay.ts";
 import type { IdentityKey, LinkId, RendezvousId, Ticket } from "../machines/vocabulary.ts";
+import { pathOf, type Refusal, readDoor } from "./doors.ts";
 import { derivedId, isAnswer, looksDerived, newNonce, newTicket, spareId } from "./identity.ts";
 import type { Links } from "./links.ts";
 import type { Origin } from "./origin.ts";
@@ -21,48 +22,16 @@ import {
   closeCodes,
   controlMaxBytes,
   dataMaxBytes,
-  isRendezvousId,
   protocolVersion,
   readFromAgent,
   subprotocols,
   versionOf,
 } from "./wire.ts";
 
-/** Longest path and query that is looked at. */
-const urlMaxChars = 2_048;
 /** How long an agent may take to answer the challenge. */
 const registerMs = 10_000;
 /** Clients of one address that asked to wait and have not been joined with an agent. */
 const parkedMost = 100;
-/** The longest that a client may be parked. */
-const waitMaxMs = 60 * 60_000;
-
-/** Where an upgrade request wants to go, or why it goes nowhere. */
-export type Door =
-  | { readonly kind: "agent"; readonly id: RendezvousId }
-  | { readonly kind: "client"; readonly id: RendezvousId; readonly waitMs: number }
-  | { readonly kind: "dial"; readonly ticket: Ticket }
-  | { readonly kind: "none"; readonly status: number; readonly sentence: string };
-
-const none = (status: number, sentence: string): Door => ({ kind: "none", status, sentence });
-
-/** Reads the request target, RFC 9112 3.2, below the context path (`""` or `/x`). Pure. */
-export function readDoor(target: string, contextPath: string): Door {
-  if (target.length > urlMaxChars) return none(414, "That URL is too long.");
-  const [path = "", query = ""] = target.split("?", 2);
-  const inside = path.startsWith(`${contextPath}/`) ? path.slice(contextPath.length) : "";
-  const [, door = "", name = "", ...more] = inside.split("/");
-  if (more.length > 0 || !["agent", "client", "dial"].includes(door))
-    return none(404, "There is no websocket here: use /agent/<id> or /client/<id>.");
-  if (door === "dial") return { kind: "dial", ticket: name as Ticket };
-  if (!isRendezvousId(name))
-    return none(400, "A rendez-vous id is 1 to 128 of the characters A-Z a-z 0-9 . _ - only.");
-  if (door === "agent") return { kind: "agent", id: name };
-  const wait = new URLSearchParams(query).get("wait") ?? "0";
-  if (!/^\d{1,9}$/.test(wait)) return none(400, "wait is a number of milliseconds.");
-  return { kind: "client", id: name, waitMs: Math.min(Number(wait), waitMaxMs) };
-}
-
 export interface Doorway {
   readonly arrivals: Observable<RelayEvent>;
   /** For the http server's `upgrade` event. */
@@ -71,8 +40,11 @@ export interface Doorway {
   welcome(control: LinkId, id: RendezvousId): void;
   /** Nothing can dial back with this ticket any more. */
   forget(ticket: Ticket): void;
-  /** From now on every upgrade is answered 503, and who still waits for an agent is sent away. */
-  drain(): void;
+  /**
+   * From now on every upgrade is answered 503, who still waits for an agent is sent away, and
+   * agents are told that the relay ends in so many milliseconds.
+   */
+  drain(leftMs: number): void;
 }
 
 export function openDoorway(
@@ -80,7 +52,7 @@ export function openDoorway(
   origin: Origin,
   contextPath: string,
   clock: Clock,
-  log: Log,
+  record: (fact: RelayFact) => void,
 ): Doorway {
   const arrivals = new Subject<RelayEvent>();
   /** How many clients of an address wait for an agent that is not there. */
@@ -112,8 +84,27 @@ export function openDoorway(
     skipUTF8Validation: true,
   });
 
-  const refuse = (socket: Duplex, status: number, sentence: string, url = ""): void => {
-    log.info({ status, path: plainText(url) }, "upgrade refused");
+  const noteRefusal = (
+    request: IncomingMessage,
+    reason: RefusalReason,
+    status: number,
+    said: string,
+  ): void =>
+    record({
+      type: "connection refused",
+      reason,
+      address: origin.addressOf(request),
+      path: pathOf(request.url ?? ""),
+      status,
+      said: plainText(said),
+    });
+
+  const refuse = (
+    request: IncomingMessage,
+    socket: Duplex,
+    { reason, status, sentence }: Refusal,
+  ): void => {
+    noteRefusal(request, reason, status, sentence);
     const body = `${sentence}\n`;
     socket.once("finish", () => socket.destroy()); // whether the peer ends its side or not
     socket.end(
@@ -122,37 +113,46 @@ export function openDoorway(
   };
 
   /** Whether the peer speaks this version; if not it is told both and the link is closed. */
-  const speaks = (link: LinkId, socket: WebSocket, wanted: string): boolean => {
+  const speaks = (
+    request: IncomingMessage,
+    link: LinkId,
+    socket: WebSocket,
+    wanted: string,
+  ): boolean => {
     if (socket.protocol === wanted) return true;
     const theirs = versionOf(socket.protocol);
     const isOtherDoor = theirs === String(protocolVersion);
-    links.shut(
-      link,
-      closeCodes.version,
-      isOtherDoor
-        ? `this door speaks ${wanted}, the other side ${plainText(socket.protocol, 40)}`
-        : `the relay speaks protocol version ${protocolVersion}, the other side ${theirs}`,
-    );
+    const said = isOtherDoor
+      ? `this door speaks ${wanted}, the other side ${plainText(socket.protocol, 40)}`
+      : `the relay speaks protocol version ${protocolVersion}, the other side ${theirs}`;
+    noteRefusal(request, "version", closeCodes.version, said);
+    links.shut(link, closeCodes.version, said);
     return false;
   };
 
   const admitAgent = (asked: RendezvousId, request: IncomingMessage) => (socket: WebSocket) => {
     const link = links.addControl(socket);
-    if (!speaks(link, socket, subprotocols.agent)) return;
+    if (!speaks(request, link, socket, subprotocols.agent)) return;
+    const address = origin.addressOf(request);
     const hosts = origin.hostsOf(request);
     const nonce = newNonce();
     let id: RendezvousId | null = null;
     let answered = false;
-    const refuseAgent = (code: CloseCode, reason: string): void => {
-      log.warn(
-        { asked, address: origin.addressOf(request), reason: plainText(reason) },
-        "agent refused",
-      );
-      links.shut(link, code, reason);
+    const refuseAgent = (reason: RefusalReason, code: CloseCode, said: string): void => {
+      if (id === null) noteRefusal(request, reason, code, said);
+      links.shut(link, code, said);
     };
-    const malformed = (why: string): void => refuseAgent(closeCodes.malformed, why);
+    const malformed = (why: string): void => {
+      record({
+        type: "control message malformed",
+        id: id ?? asked,
+        address,
+        why: plainText(why),
+      });
+      refuseAgent("malformed", closeCodes.malformed, why);
+    };
     const late = clock.setTimeout(
-      () => links.shut(link, closeCodes.agentSilent, "the agent did not register in time"),
+      () => refuseAgent("silent", closeCodes.agentSilent, "the agent did not register in time"),
       registerMs,
     );
     socket.on("close", (code) => {
@@ -160,7 +160,10 @@ export function openDoorway(
       registering.delete(link);
       if (!id) return;
       if (code === closeCodes.done) arrivals.next({ type: "AGENT.LEFT", id, control: link });
-      else arrivals.next({ type: "AGENT.LOST", id, control: link, atMs: clock.wall() });
+      else {
+        const byRelay = isDraining && code === closeCodes.draining;
+        arrivals.next({ type: "AGENT.LOST", id, control: link, atMs: clock.wall(), byRelay });
+      }
     });
     socket.on("message", (text: Buffer, isBinary) => {
       if (isBinary) return malformed("control messages are text");
@@ -175,10 +178,17 @@ export function openDoorway(
           status: message.status,
           atMs: clock.wall(),
         });
+      if (message?.type === "client" && id)
+        return arrivals.next({
+          type: "CLIENT.REPORTED",
+          id,
+          control: link,
+          report: message.client,
+        });
       if (message?.type !== "register" || answered) return;
       answered = true;
       clock.clearTimeout(late);
-      const refusal = (why: string): void => refuseAgent(closeCodes.refused, why);
+      const refusal = (why: string): void => refuseAgent("identity", closeCodes.refused, why);
       if (message.id !== asked) return refusal("the id is not the one in the URL");
       if (!hosts.includes(message.host))
         return refusal(`this relay is not ${message.host.slice(0, 60)}; give it --public-url`);
@@ -198,6 +208,8 @@ export function openDoorway(
       arrivals.next({
         type: "AGENT.REGISTERED",
         control: link,
+        address,
+        asked,
         ids: mayHaveIt ? [asked, ...spares] : spares,
         key,
         facts: message.facts,
@@ -211,7 +223,7 @@ export function openDoorway(
     (id: RendezvousId, waitMs: number, request: IncomingMessage) => (socket: WebSocket) => {
       const talks = socket.protocol !== "";
       const link = links.addData(socket, talks);
-      if (talks && !speaks(link, socket, subprotocols.client)) return;
+      if (talks && !speaks(request, link, socket, subprotocols.client)) return;
       const ticket = newTicket();
       const address = origin.addressOf(request);
       const parkedAt = waitMs > 0 ? address : null;
@@ -229,10 +241,10 @@ export function openDoorway(
       });
     };
 
-  const admitDial = (ticket: Ticket) => (socket: WebSocket) => {
+  const admitDial = (ticket: Ticket, request: IncomingMessage) => (socket: WebSocket) => {
     const link = links.addData(socket, false);
-    if (!speaks(link, socket, subprotocols.data)) return;
-    arrivals.next({ type: "AGENT.DIALLED", ticket, link });
+    if (!speaks(request, link, socket, subprotocols.data)) return;
+    arrivals.next({ type: "AGENT.DIALLED", ticket, link, atMs: clock.wall() });
   };
 
   return {
@@ -240,16 +252,18 @@ export function openDoorway(
     upgrade: (request, socket, head) => {
       socket.on("error", () => {}); // the peer may be gone before it has its answer
       const target = request.url ?? "/";
-      if (isDraining) return refuse(socket, 503, "The relay is restarting: try again.", target);
+      const sayNo = (reason: RefusalReason, status: number, sentence: string): void =>
+        refuse(request, socket, { reason, status, sentence });
+      if (isDraining) return sayNo("draining", 503, "The relay is restarting: try again.");
       const door = readDoor(target, contextPath);
       switch (door.kind) {
         case "none":
-          return refuse(socket, door.status, door.sentence, target);
+          return refuse(request, socket, door);
         case "agent":
           return control.handleUpgrade(request, socket, head, admitAgent(door.id, request));
         case "client":
           if (door.waitMs > 0 && (parked.get(origin.addressOf(request)) ?? 0) >= parkedMost)
-            return refuse(socket, 429, "Too many clients of your address are waiting.", target);
+            return sayNo("too many waiting", 429, "Too many clients of your address are waiting.");
           return data.handleUpgrade(
             request,
             socket,
@@ -259,14 +273,15 @@ export function openDoorway(
         case "dial":
           // One use, and one guess: an unknown ticket and a used one look alike.
           if (!take(door.ticket))
-            return refuse(socket, 404, "That ticket is not known, or was used.", "/dial");
-          return data.handleUpgrade(request, socket, head, admitDial(door.ticket));
+            return sayNo("unknown ticket", 404, "That ticket is not known, or was used.");
+          return data.handleUpgrade(request, socket, head, admitDial(door.ticket, request));
       }
     },
     welcome: (link, id) => registering.get(link)?.(id),
     forget: take,
-    drain: () => {
+    drain: (leftMs) => {
       isDraining = true;
+      for (const link of registering.keys()) links.say(link, { type: "ending", leftMs });
       // No agent can dial back to these any more.
       for (const { link } of tickets.values())
         links.shut(link, closeCodes.draining, "the relay is restarting");

@@ -11,6 +11,7 @@ import { createSecureContext } from "node:tls";
 import Fastify, { type FastifyInstance } from "fastify";
 import { ConvergeError, reasonOf } from "../actors/errors.ts";
 import type { Log } from "../actors/ports.ts";
+import type { MetricsAnswer } from "./metrics-server.ts";
 
 export interface HttpServerConfig {
   readonly host: string;
@@ -22,6 +23,8 @@ export interface HttpServerConfig {
 
 export interface HttpServerViews {
   isDraining(): boolean;
+  /** Null when metrics have a port of their own. */
+  readonly metrics: MetricsAnswer | null;
   sessions(): unknown;
   /** Adds the pages. */
   addPages(app: FastifyInstance): Promise<void>;
@@ -81,13 +84,23 @@ export async function listen(
     done();
   });
   await views.addPages(app);
-  app.get(`${config.contextPath}/healthz`, (_request, reply) => {
+  // Alive as long as it answers: who restarts what is not, must not cut a relay that drains.
+  app.get(`${config.contextPath}/healthz`, (_request, reply) =>
+    reply.header("cache-control", "no-store").send({ status: "ok" }),
+  );
+  app.get(`${config.contextPath}/readyz`, (_request, reply) => {
     const isDraining = views.isDraining();
     return reply
       .code(isDraining ? 503 : 200)
       .header("cache-control", "no-store")
-      .send({ status: isDraining ? "draining" : "ok" });
+      .send({ status: isDraining ? "draining" : "ready" });
   });
+  const { metrics } = views;
+  if (metrics)
+    app.get(`${config.contextPath}/metrics`, async (_request, reply) => {
+      const text = await metrics.text();
+      return reply.header("cache-control", "no-store").type(metrics.contentType).send(text);
+    });
   app.get(`${config.contextPath}/api/sessions`, (_request, reply) =>
     reply.header("cache-control", "no-store").send({ agents: views.sessions() }),
   );

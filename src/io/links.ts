@@ -39,12 +39,22 @@ export interface Links {
   shut(link: LinkId, code: CloseCode, reason: string): void;
   splice(client: LinkId, agent: LinkId): Promise<SpliceReport>;
   /** Bytes so far; zeros for a link that is gone. */
-  countsOf(client: LinkId): Readonly<Counts>;
+  countsOf(client: LinkId): Pick<Counts, "clientBytes" | "agentBytes">;
+  /** Of all splices together, those that are over too; none ever decreases. */
+  totals(): Readonly<Counts>;
   all(): LinkId[];
 }
 
 export function openLinks(clock: Clock): Links {
   const links = new Map<LinkId, Held>();
+  const running = new Set<Counts>();
+  const over: Counts = { clientBytes: 0, agentBytes: 0, pauses: 0 };
+  const addTo = (sum: Counts, { clientBytes, agentBytes, pauses }: Counts): Counts => {
+    sum.clientBytes += clientBytes;
+    sum.agentBytes += agentBytes;
+    sum.pauses += pauses;
+    return sum;
+  };
 
   const add = (kind: string, socket: WebSocket, talks: boolean): [LinkId, Held] => {
     const link = nextLink(kind);
@@ -52,7 +62,7 @@ export function openLinks(clock: Clock): Links {
       socket,
       early: [],
       wasShut: false,
-      counts: { clientBytes: 0, agentBytes: 0 },
+      counts: { clientBytes: 0, agentBytes: 0, pauses: 0 },
       talks,
     };
     links.set(link, held);
@@ -93,9 +103,17 @@ export function openLinks(clock: Clock): Links {
       if (!a || !b) return Promise.reject(new Error("a link closed before it was joined"));
       if (a.talks) a.socket.send(JSON.stringify({ type: "spliced" }), () => {});
       for (const { socket } of [a, b]) socket.removeAllListeners("message");
-      return splice(a, b, a.counts, clock);
+      running.add(a.counts);
+      return splice(a, b, a.counts, clock).finally(() => {
+        running.delete(a.counts);
+        addTo(over, a.counts);
+      });
     },
-    countsOf: (client) => links.get(client)?.counts ?? { clientBytes: 0, agentBytes: 0 },
+    countsOf: (client) => {
+      const { clientBytes = 0, agentBytes = 0 } = links.get(client)?.counts ?? {};
+      return { clientBytes, agentBytes };
+    },
+    totals: () => [...running].reduce(addTo, { ...over }),
     all: () => [...links.keys()],
   };
 }

@@ -1,14 +1,68 @@
-/** Log: pino's JSON on stderr. Facts about sessions, never their content; keys are not fields here. */
-import { pino } from "pino";
+/**
+ * Log: one JSON line for each fact, on stderr; text where a person watches a terminal. Facts about
+ * sessions, never their content. Which lines there are is in docs/log-schema.json.
+ */
+import { type DestinationStream, pino } from "pino";
+import type { RelayFact } from "../actors/facts.ts";
 import type { Log } from "../actors/ports.ts";
 
 export const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
+/**
+ * Fields that must never be readable, should any line ever come to have one: what opens a door
+ * (tickets, answers to challenges), and what HTTP requests carry for others.
+ */
+const secrets = ["ticket", "nonce", "signature", "key", "authorization", "cookie", "password"];
+
+/** Where lines go: standard error, or a test's own sink; `isTerminal` asks for text. */
+export interface LogSink {
+  readonly isTerminal: boolean;
+  write(line: string): void;
+}
+
 /** Synchronous, so that the last line before an exit is not lost. */
-export function openLog(program: string, level: LogLevel): Log {
+const stderr = (): LogSink => {
+  const destination = pino.destination({ dest: 2, sync: true });
+  return {
+    isTerminal: process.stderr.isTTY === true,
+    write: (line) => void destination.write(line),
+  };
+};
+
+export function openLog(program: string, level: LogLevel, sink: LogSink = stderr()): Log {
+  const destination: DestinationStream = sink.isTerminal
+    ? { write: (line) => sink.write(textOf(line)) }
+    : sink;
   return pino(
-    { base: { program }, level, timestamp: pino.stdTimeFunctions.isoTime },
-    pino.destination({ dest: 2, sync: true }),
+    {
+      base: { program },
+      level,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: {
+        paths: secrets.flatMap((name) => [name, `*.${name}`]),
+        censor: "[redacted]",
+      },
+    },
+    destination,
   );
+}
+
+/** A fact as its line: what happened is the message, its nouns are the fields. */
+export function writeFact(log: Log, { type, ...fields }: RelayFact): void {
+  if (type === "control message malformed") log.warn(fields, type);
+  else log.info(fields, type);
+}
+
+/** A JSON line as text: `10:42:07 info client logged in id=job-7 client=192.0.2.1`. */
+function textOf(line: string): string {
+  const { time, level, msg, program: _, ...fields } = JSON.parse(line) as Record<string, unknown>;
+  const shown = Object.entries(fields).map(([name, value]) => `${name}=${wordOf(value)}`);
+  return `${[String(time).slice(11, 19), level, msg, ...shown].join(" ")}\n`;
+}
+
+/** Bare when it is one plain word; JSON, which has no control characters, in every other case. */
+function wordOf(value: unknown): string {
+  return typeof value === "string" && /^[\w.:/+-]+$/.test(value) ? value : JSON.stringify(value);
 }

@@ -3,28 +3,42 @@
  * Nothing is decided here.
  */
 import type { Clock } from "../actors/clock.ts";
+import type { RelayFact } from "../actors/facts.ts";
 import type { LiveRoster } from "../actors/live-roster.ts";
 import type { Log, RelayPorts } from "../actors/ports.ts";
 import { openDoorway } from "./doorway.ts";
 import { type HttpServer, type HttpServerConfig, listen } from "./http-server.ts";
 import { type Links, openLinks } from "./links.ts";
+import { writeFact } from "./log.ts";
+import { openMetrics } from "./metrics.ts";
+import { serveMetrics } from "./metrics-server.ts";
 import { type OriginConfig, originOf } from "./origin.ts";
 import { addPages, type PagesConfig, type Site } from "./pages.ts";
 import { closeCodes, farewell } from "./wire.ts";
 
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface OpenRelayPorts extends RelayPorts {
   readonly countsOf: Links["countsOf"];
   listen(
-    config: Pick<HttpServerConfig, "host" | "port" | "tls">,
+    config: Pick<HttpServerConfig, "host" | "port" | "tls"> & { metricsAt: Address | null },
     pages: Omit<PagesConfig, "contextPath"> & { site: Site; live: LiveRoster },
-  ): Promise<HttpServer>;
+  ): Promise<HttpServer & { metricsAt: Address | null }>;
 }
 
 export function openRelayPorts(config: OriginConfig, clock: Clock, log: Log): OpenRelayPorts {
   const links = openLinks(clock);
   const origin = originOf(config);
+  const metrics = openMetrics();
+  const record = (fact: RelayFact): void => {
+    writeFact(log, fact);
+    metrics.count(fact);
+  };
   const { contextPath } = config;
-  const doorway = openDoorway(links, origin, contextPath, clock, log);
+  const doorway = openDoorway(links, origin, contextPath, clock, record);
   let isDraining = false;
   const closeAll = (): void => {
     for (const link of links.all())
@@ -33,10 +47,8 @@ export function openRelayPorts(config: OriginConfig, clock: Clock, log: Log): Op
   return {
     log,
     arrivals: doorway.arrivals,
-    welcome: (control, id) => {
-      doorway.welcome(control, id);
-      log.info({ id }, "agent registered");
-    },
+    record,
+    welcome: doorway.welcome,
     dismiss: (control) =>
       links.shut(control, closeCodes.superseded, "the same agent came on a newer link"),
     turnAway: (control) => links.shut(control, closeCodes.refused, "no id is free, try again"),
@@ -53,17 +65,23 @@ export function openRelayPorts(config: OriginConfig, clock: Clock, log: Log): Op
       links.shut(client, code, reason);
       if (dialled) links.shut(dialled, code, reason);
     },
-    drain: () => {
+    drain: (leftMs) => {
       isDraining = true;
-      doorway.drain();
+      doorway.drain(leftMs);
     },
     countsOf: links.countsOf,
-    listen: async (where, { site, live, ...folders }) => {
+    listen: async ({ metricsAt, ...where }, { site, live, ...folders }) => {
       const views = { site, live, baseOf: origin.baseOf };
+      const answer = {
+        contentType: metrics.contentType,
+        text: () => metrics.text({ census: live.census(), totals: links.totals(), isDraining }),
+      };
+      const alone = metricsAt && (await serveMetrics(metricsAt, answer));
       const server = await listen(
         { ...where, contextPath },
         {
           isDraining: () => isDraining,
+          metrics: alone ? null : answer,
           sessions: () => live.now().rows,
           addPages: (app) => addPages(app, { contextPath, ...folders }, views),
           upgrade: doorway.upgrade,
@@ -72,9 +90,11 @@ export function openRelayPorts(config: OriginConfig, clock: Clock, log: Log): Op
       );
       return {
         ...server,
+        metricsAt: alone && { host: alone.host, port: alone.port },
         close: async () => {
           closeAll();
           await server.close();
+          await alone?.close();
         },
       };
     },

@@ -16,6 +16,7 @@ const lowBytes = highBytes / 2;
 export interface Counts {
   clientBytes: number;
   agentBytes: number;
+  pauses: number;
 }
 
 /** One side: its socket, and what came before the splice, in order. */
@@ -77,7 +78,10 @@ export function splice(
     source.on("message", (data: Buffer, isBinary) => {
       if (!isBinary) return shut(source, clock, closeCodes.binaryOnly, "binary frames only");
       pass(data);
-      if (to.bufferedAmount > highBytes) source.pause();
+      if (to.bufferedAmount > highBytes && !source.isPaused) {
+        counts.pauses += 1;
+        source.pause();
+      }
     });
     source.resume();
   }

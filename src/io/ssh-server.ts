@@ -10,7 +10,13 @@ import type { Meter } from "../actors/activity.ts";
 import type { Clock } from "../actors/clock.ts";
 import type { Log } from "../actors/ports.ts";
 import type { ClientNews } from "../machines/notices.ts";
-import type { Audience, ClientId, ClientReport, Ticket } from "../machines/vocabulary.ts";
+import type {
+  Audience,
+  ChannelKind,
+  ClientId,
+  ClientReport,
+  Ticket,
+} from "../machines/vocabulary.ts";
 import { type Forwarding, forwardFor } from "./forwarding.ts";
 import type { HostKey } from "./host-key.ts";
 import type { Keyring } from "./keyring.ts";
@@ -21,7 +27,7 @@ import type { Shell } from "./shells.ts";
 import { expectPings, shut } from "./socket.ts";
 import { type Allowed, serveSession } from "./ssh-session.ts";
 import { plainText } from "./text.ts";
-import { dismiss, type Visitor, whoIs } from "./visitor.ts";
+import { dismiss, reportOf, type Visitor, whoIs } from "./visitor.ts";
 import { closeCodes } from "./wire.ts";
 
 // ssh2's own keep-alive would end a connection that only sleeps; links have pings of their own.
@@ -51,6 +57,8 @@ export interface SshServerConfig {
 
 export interface SshServer {
   readonly news: Observable<ClientNews>;
+  /** A client that has just logged in, or started something of a kind that it had not yet. */
+  readonly changes: Observable<ClientReport>;
   /** Takes a dialled-back link, open and paused, as a new ssh connection. */
   accept(link: WebSocket, ticket: Ticket, address: string): void;
   tell(text: string, audience: Audience): void;
@@ -83,6 +91,7 @@ export function openSshServer(
   log: Log,
 ): SshServer {
   const news = new Subject<ClientNews>();
+  const changes = new Subject<ClientReport>();
   // ssh2 names a connection by its socket's port only; ours have a number instead of one.
   const visitors = new Map<number, Visitor>();
   const hangUps = new Set<Promise<void>>();
@@ -161,8 +170,9 @@ export function openSshServer(
       forwarding = forwardFor(connection, {
         mayForward: allowed.portForwarding && key.options.portForwarding,
         meter,
-        onUse: () => visitor.kinds.add("forward"),
+        onUse: () => noteKind(visitor, "forward"),
       });
+      changes.next(reportOf(visitor));
       const who = whoIs(visitor, key);
       log.info({ address, fingerprint: key.fingerprint, comment: key.comment }, "client joined");
       news.next({ type: "CLIENT.JOINED", client: visitor.id, who, atMs: clock.now() });
@@ -197,7 +207,7 @@ export function openSshServer(
             keyEnvironment: Object.fromEntries(key.options.environment),
           }),
         onStart: (kind, running) => {
-          visitor.kinds.add(kind);
+          noteKind(visitor, kind);
           visitor.running.add(running);
           if (running.pid !== null) leaders.add(running.pid);
           return () => {
@@ -238,6 +248,12 @@ export function openSshServer(
     });
   }
 
+  function noteKind(visitor: Visitor, kind: ChannelKind): void {
+    if (visitor.kinds.has(kind)) return;
+    visitor.kinds.add(kind);
+    changes.next(reportOf(visitor));
+  }
+
   async function authenticate(context: AuthContext, visitor: Visitor): Promise<void> {
     const key = isEnding ? null : await login.check(context, visitor.address);
     if (visitor.connection === null) return; // it went away meanwhile, and must not log in now
@@ -248,6 +264,7 @@ export function openSshServer(
 
   return {
     news,
+    changes,
     accept,
     tell: (text, audience) => {
       for (const { id, running } of visitors.values()) {
@@ -260,11 +277,7 @@ export function openSshServer(
       [...visitors.values()]
         .filter(({ login }) => login !== null)
         .slice(0, reportsMost)
-        .map(({ ticket, kinds, login }) => ({
-          ticket,
-          kinds: [...kinds],
-          login: login && { fingerprint: login.fingerprint, comment: login.comment },
-        })),
+        .map(reportOf),
     leaders: () => [...leaders],
     end: async () => {
       isEnding = true;

@@ -4,7 +4,7 @@
 import type { Connection } from "ssh2";
 import type { WebSocket } from "ws";
 import type { Clock } from "../actors/clock.ts";
-import type { ChannelKind, ClientId, Ticket } from "../machines/vocabulary.ts";
+import type { ChannelKind, ClientId, ClientReport, Ticket } from "../machines/vocabulary.ts";
 import type { AuthorizedKey } from "./authorized-keys.ts";
 import { shut } from "./socket.ts";
 import type { RunningSession } from "./ssh-session.ts";
@@ -27,6 +27,15 @@ export interface Visitor {
 /** How other people see a client: the key's comment if it has one, and where it comes from. */
 export function whoIs({ address }: Visitor, key: AuthorizedKey): string {
   return `${key.comment || key.fingerprint} from ${address}`;
+}
+
+/** What the relay, which is blind to it, is told of a client. */
+export function reportOf({ ticket, kinds, login }: Visitor): ClientReport {
+  return {
+    ticket,
+    kinds: [...kinds],
+    login: login && { fingerprint: login.fingerprint, comment: login.comment },
+  };
 }
 
 /**

@@ -118,6 +118,8 @@ export const agentStatus = v.object({
   leftMs: durationMs,
   held: v.boolean(),
   clients: v.pipe(v.array(clientReport), v.maxLength(1_000)),
+  warnings: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1_000_000))),
+  ending: v.optional(v.picklist(["last client left", "inactivity", "hard cap", "interrupted"])),
 });
 
 /** Agent to relay, on the control link. */
@@ -132,6 +134,7 @@ const fromAgent = v.variant("type", [
     facts: agentFacts,
   }),
   v.object({ type: v.literal("status"), status: agentStatus }),
+  v.object({ type: v.literal("client"), client: clientReport }),
 ]);
 
 /** Relay to agent, on the control link. */
@@ -143,6 +146,7 @@ const toAgent = v.variant("type", [
     ticket,
     client: v.object({ address: line(60) }),
   }),
+  v.object({ type: v.literal("ending"), leftMs: durationMs }),
 ]);
 
 /** Relay to client, before the splice. */
@@ -158,6 +162,13 @@ export type ToClient = v.InferOutput<typeof toClient>;
 
 /** A message, `null` for one of a type that this release does not know, or why it is malformed. */
 export type Read<T> = { message: T | null } | { malformed: string };
+
+/** All message types of this release; others are ignored. */
+export const messageTypes = {
+  fromAgent: ["register", "status", "client"],
+  toAgent: ["challenge", "registered", "summon", "ending"],
+  toClient: ["waiting", "found", "spliced"],
+} as const;
 
 function reader<T extends { type: string }>(
   schema: v.GenericSchema<unknown, T>,
@@ -181,9 +192,9 @@ function reader<T extends { type: string }>(
   };
 }
 
-export const readFromAgent = reader<FromAgent>(fromAgent, ["register", "status"]);
-export const readToAgent = reader<ToAgent>(toAgent, ["challenge", "registered", "summon"]);
-export const readToClient = reader<ToClient>(toClient, ["waiting", "found", "spliced"]);
+export const readFromAgent = reader<FromAgent>(fromAgent, messageTypes.fromAgent);
+export const readToAgent = reader<ToAgent>(toAgent, messageTypes.toAgent);
+export const readToClient = reader<ToClient>(toClient, messageTypes.toClient);
 
 /** The version in a subprotocol name of ours, as people read it; `none` when there is none. */
 export function versionOf(subprotocol: string | undefined): string {

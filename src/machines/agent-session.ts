@@ -21,6 +21,7 @@ export type AgentSessionEvent =
   | { type: "KEYS.CHANGED"; what: string }
   | { type: "RELAY.LOST" }
   | { type: "RELAY.FOUND" }
+  | { type: "RELAY.ENDING"; leftMs: number }
   | { type: "INTERRUPTED" };
 
 /** For the terminals of the people it is meant for. */
@@ -141,6 +142,7 @@ export const agentSessionMachine = setup({
         "KEYS.CHANGED": { actions: "toNotices" },
         "RELAY.LOST": { actions: "toNotices" },
         "RELAY.FOUND": { actions: "toNotices" },
+        "RELAY.ENDING": { actions: "toNotices" },
         "CLIENT.JOINED": {
           target: ".occupied",
           actions: [

@@ -23,6 +23,7 @@ export type NoticesEvent =
   | Extract<HoldNews, { type: "HOLD.CLEARED" }>
   | { type: "RELAY.LOST" }
   | { type: "RELAY.FOUND" }
+  | { type: "RELAY.ENDING"; leftMs: number }
   | { type: "KEYS.CHANGED"; what: string };
 
 /** The one message this machine sends. */
@@ -123,6 +124,12 @@ export const noticesMachine = setup({
     },
     "RELAY.LOST": { actions: { type: "tellAll", params: { notice: { about: "relay lost" } } } },
     "RELAY.FOUND": { actions: { type: "tellAll", params: { notice: { about: "relay found" } } } },
+    "RELAY.ENDING": {
+      actions: {
+        type: "tellAll",
+        params: ({ event }) => ({ notice: { about: "relay ending", leftMs: event.leftMs } }),
+      },
+    },
     "KEYS.CHANGED": {
       actions: {
         type: "tellAll",

@@ -9,6 +9,7 @@ import { type ActorRef, assign, fromPromise, type Snapshot, sendTo, setup } from
 import type {
   AgentFacts,
   ClientFacts,
+  ClientReport,
   LinkId,
   PairingOutcome,
   RendezvousId,
@@ -23,8 +24,9 @@ export interface AgentPresence {
 }
 
 export type PairingEvent =
-  | { type: "AGENT.ARRIVED"; agent: AgentPresence }
-  | { type: "AGENT.DIALLED"; link: LinkId }
+  | { type: "AGENT.ARRIVED"; agent: AgentPresence; atMs: number }
+  | { type: "AGENT.DIALLED"; link: LinkId; atMs: number }
+  | { type: "CLIENT.REPORTED"; report: ClientReport }
   | { type: "CLIENT.GONE" };
 
 /** The one message this machine sends to its owner, as its last deed. */
@@ -47,6 +49,12 @@ export interface PairingInput {
 
 export interface PairingContext extends PairingInput {
   readonly outcome: PairingOutcome;
+  /** When there was an agent to ask, wall clock: the knock, or the arrival that ended the wait. */
+  readonly askedAtMs: number;
+  /** When the two were joined; null before that. */
+  readonly splicedAtMs: number | null;
+  /** What the agent last said of the client. */
+  readonly report: ClientReport | null;
   /** The link that the agent dialled back. */
   readonly dialled: LinkId | null;
 }
@@ -72,8 +80,16 @@ export const pairingMachine = setup({
     tellWaiting: (_, _params: { client: LinkId; waitMs: number }) => {},
     summonAgent: (_, _params: { pairing: PairingContext }) => {},
     hangUp: (_, _params: { pairing: PairingContext }) => {},
-    noteAgent: assign({ agent: (_, agent: AgentPresence) => agent }),
-    noteDialled: assign({ dialled: (_, { link }: { link: LinkId }) => link }),
+    noteAgent: assign((_, { agent, atMs }: { agent: AgentPresence; atMs: number }) => ({
+      agent,
+      askedAtMs: atMs,
+    })),
+    noteReturn: assign({ agent: (_, { agent }: { agent: AgentPresence }) => agent }),
+    noteDialled: assign((_, { link, atMs }: { link: LinkId; atMs: number }) => ({
+      dialled: link,
+      splicedAtMs: atMs,
+    })),
+    noteReport: assign({ report: (_, { report }: { report: ClientReport }) => report }),
     conclude: assign({ outcome: (_, outcome: PairingOutcome) => outcome }),
     tellOwner: sendTo(
       ({ context }) => context.owner,
@@ -86,9 +102,19 @@ export const pairingMachine = setup({
   },
 }).createMachine({
   id: "pairing",
-  context: ({ input }) => ({ ...input, outcome: { kind: "broken" }, dialled: null }),
+  context: ({ input }) => ({
+    ...input,
+    outcome: { kind: "broken" },
+    askedAtMs: input.sinceMs,
+    splicedAtMs: null,
+    report: null,
+    dialled: null,
+  }),
   output: ({ context }) => context.outcome,
   initial: "knocking",
+  on: {
+    "CLIENT.REPORTED": { actions: { type: "noteReport", params: ({ event }) => event } },
+  },
   states: {
     knocking: {
       always: [
@@ -115,7 +141,7 @@ export const pairingMachine = setup({
       on: {
         "AGENT.ARRIVED": {
           target: "summoning",
-          actions: { type: "noteAgent", params: ({ event }) => event.agent },
+          actions: { type: "noteAgent", params: ({ event }) => event },
         },
         "CLIENT.GONE": {
           target: "closed",
@@ -137,11 +163,11 @@ export const pairingMachine = setup({
           description: "It lost its control link and came back; the summons may be lost.",
           target: "summoning",
           reenter: true,
-          actions: { type: "noteAgent", params: ({ event }) => event.agent },
+          actions: { type: "noteReturn", params: ({ event }) => event },
         },
         "AGENT.DIALLED": {
           target: "spliced",
-          actions: { type: "noteDialled", params: ({ event }) => ({ link: event.link }) },
+          actions: { type: "noteDialled", params: ({ event }) => event },
         },
         "CLIENT.GONE": {
           target: "closed",

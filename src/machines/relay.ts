@@ -7,25 +7,15 @@
  */
 import { type ActorRefFrom, assign, enqueueActions, sendTo, setup } from "xstate";
 import { type PairingEnded, pairingMachine } from "./pairing.ts";
+import { type AgentEntry, admitted, formerLink, idFor, type Registration } from "./registry.ts";
 import type {
-  AgentFacts,
   AgentStatus,
   ClientFacts,
-  IdentityKey,
+  ClientReport,
   LinkId,
   RendezvousId,
   Ticket,
 } from "./vocabulary.ts";
-
-export interface Registration {
-  readonly control: LinkId;
-  /** The id asked for, then those to give instead, in order. */
-  readonly ids: readonly RendezvousId[];
-  readonly key: IdentityKey;
-  readonly facts: AgentFacts;
-  /** Wall clock, as are all `atMs`. */
-  readonly atMs: number;
-}
 
 export interface Knock {
   readonly id: RendezvousId;
@@ -43,10 +33,18 @@ interface Report {
   readonly atMs: number;
 }
 
+interface ClientNote {
+  readonly id: RendezvousId;
+  readonly control: LinkId;
+  readonly report: ClientReport;
+}
+
 interface Loss {
   readonly id: RendezvousId;
   readonly control: LinkId;
   readonly atMs: number;
+  /** Whether it was the relay that closed the link, as it ends. */
+  readonly byRelay: boolean;
 }
 
 interface Leave {
@@ -57,12 +55,14 @@ interface Leave {
 export type RelayEvent =
   | ({ type: "AGENT.REGISTERED" } & Registration)
   | ({ type: "AGENT.REPORTED" } & Report)
+  /** One client logged in, or started something; between two full reports. */
+  | ({ type: "CLIENT.REPORTED" } & ClientNote)
   /** Its link broke: it may come back. */
   | ({ type: "AGENT.LOST" } & Loss)
   /** It closed its link in order: the job is over, and the id is free. */
   | ({ type: "AGENT.LEFT" } & Leave)
   | ({ type: "CLIENT.KNOCKED" } & Knock)
-  | { type: "AGENT.DIALLED"; ticket: Ticket; link: LinkId }
+  | { type: "AGENT.DIALLED"; ticket: Ticket; link: LinkId; atMs: number }
   | { type: "CLIENT.GONE"; ticket: Ticket }
   | PairingEnded;
 
@@ -73,18 +73,6 @@ export interface RelayInput {
   readonly rememberMs: number;
 }
 
-export interface AgentEntry {
-  readonly key: IdentityKey;
-  readonly facts: AgentFacts;
-  readonly sinceMs: number;
-  /** Null while the control link is lost. */
-  readonly control: LinkId | null;
-  readonly lostAtMs: number;
-  readonly status: AgentStatus | null;
-  /** When the status came, so that `leftMs` can be counted down from there. */
-  readonly statusAtMs: number;
-}
-
 export interface PairingEntry {
   readonly id: RendezvousId;
   readonly ref: ActorRefFrom<typeof pairingMachine>;
@@ -93,49 +81,6 @@ export interface PairingEntry {
 export interface RelayContext extends RelayInput {
   readonly agents: ReadonlyMap<RendezvousId, AgentEntry>;
   readonly pairings: ReadonlyMap<Ticket, PairingEntry>;
-}
-
-type Agents = Pick<RelayContext, "agents" | "rememberMs">;
-
-/** Whether an agent is there, or was lost so recently that the id is still its own. */
-const isRemembered = (agent: AgentEntry, { rememberMs }: Agents, atMs: number): boolean =>
-  agent.control !== null || atMs - agent.lostAtMs < rememberMs;
-
-/** The first of the ids that is free or already this key's; null when none is. */
-export function idFor(context: Agents, { ids, key, atMs }: Registration): RendezvousId | null {
-  const isFree = (id: RendezvousId): boolean => {
-    const agent = context.agents.get(id);
-    return !agent || agent.key === key || !isRemembered(agent, context, atMs);
-  };
-  return ids.find(isFree) ?? null;
-}
-
-/** The control link that a registration replaces: an agent that came back before its loss was seen. */
-function formerLink(context: Agents, registration: Registration): LinkId | null {
-  const id = idFor(context, registration);
-  return (id === null ? undefined : context.agents.get(id)?.control) ?? null;
-}
-
-/** The agents without those that were lost too long ago to be remembered. */
-export function remembered(context: Agents, atMs: number): Map<RendezvousId, AgentEntry> {
-  return new Map([...context.agents].filter(([, agent]) => isRemembered(agent, context, atMs)));
-}
-
-function admitted(context: RelayContext, registration: Registration): RelayContext["agents"] {
-  const id = idFor(context, registration);
-  if (id === null) return context.agents;
-  const { key, facts, control, atMs } = registration;
-  const agents = remembered(context, atMs);
-  const before = agents.get(id);
-  return agents.set(id, {
-    key,
-    facts,
-    control,
-    sinceMs: before?.sinceMs ?? atMs,
-    lostAtMs: 0,
-    status: before?.status ?? null,
-    statusAtMs: before?.statusAtMs ?? atMs,
-  });
 }
 
 const changed = <K, V>(map: ReadonlyMap<K, V>, key: K, value: V | null): ReadonlyMap<K, V> => {
@@ -156,6 +101,8 @@ export const relayMachine = setup({
     anIdIsFree: ({ context }, registration: Registration) => idFor(context, registration) !== null,
     isCurrentLink: ({ context }, { id, control }: { id: RendezvousId; control: LinkId }) =>
       context.agents.get(id)?.control === control,
+    isItsPairing: ({ context }, { id, control, report }: ClientNote) =>
+      context.agents.get(id)?.control === control && context.pairings.get(report.ticket)?.id === id,
     isPairing: ({ context }, { ticket }: { ticket: Ticket }) => context.pairings.has(ticket),
   },
   actions: {
@@ -173,6 +120,15 @@ export const relayMachine = setup({
           : context.agents;
       },
     }),
+    passReports: enqueueActions(({ context, enqueue }, { id, status }: Report) => {
+      for (const report of status.clients)
+        if (context.pairings.get(report.ticket)?.id === id)
+          enqueue.sendTo(report.ticket, { type: "CLIENT.REPORTED", report });
+    }),
+    passReport: sendTo(
+      (_, { report }: ClientNote) => report.ticket,
+      (_, { report }) => ({ type: "CLIENT.REPORTED", report }),
+    ),
     noteLoss: assign({
       agents: ({ context }, { id, atMs }: Loss) => {
         const agent = context.agents.get(id);
@@ -205,15 +161,15 @@ export const relayMachine = setup({
       },
     }),
     presentAgent: enqueueActions(({ context, enqueue }, registration: Registration) => {
-      const { control, facts } = registration;
+      const { control, facts, atMs } = registration;
       const id = idFor(context, registration);
       for (const pairing of context.pairings.values())
         if (pairing.id === id)
-          enqueue.sendTo(pairing.ref, { type: "AGENT.ARRIVED", agent: { control, facts } });
+          enqueue.sendTo(pairing.ref, { type: "AGENT.ARRIVED", agent: { control, facts }, atMs });
     }),
     joinPairing: sendTo(
-      (_, { ticket }: { ticket: Ticket; link: LinkId }) => ticket,
-      (_, { link }) => ({ type: "AGENT.DIALLED", link }),
+      (_, { ticket }: { ticket: Ticket; link: LinkId; atMs: number }) => ticket,
+      (_, { link, atMs }) => ({ type: "AGENT.DIALLED", link, atMs }),
     ),
     leavePairing: sendTo((_, { ticket }: { ticket: Ticket }) => ticket, { type: "CLIENT.GONE" }),
     closePairing: enqueueActions(({ context, enqueue }, { ticket }: { ticket: Ticket }) => {
@@ -251,7 +207,14 @@ export const relayMachine = setup({
         ],
         "AGENT.REPORTED": {
           guard: { type: "isCurrentLink", params: ({ event }) => event },
-          actions: { type: "noteStatus", params: ({ event }) => event },
+          actions: [
+            { type: "noteStatus", params: ({ event }) => event },
+            { type: "passReports", params: ({ event }) => event },
+          ],
+        },
+        "CLIENT.REPORTED": {
+          guard: { type: "isItsPairing", params: ({ event }) => event },
+          actions: { type: "passReport", params: ({ event }) => event },
         },
         "AGENT.LOST": {
           guard: { type: "isCurrentLink", params: ({ event }) => event },

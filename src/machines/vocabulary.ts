@@ -47,12 +47,18 @@ export interface AgentStatus {
   readonly leftMs: number;
   readonly held: boolean;
   readonly clients: readonly ClientReport[];
+  /** Warnings that were shown so far, each counted once however many terminals saw it. */
+  readonly warnings?: number | undefined;
+  /** With the state "ending", why. */
+  readonly ending?: Ending["kind"] | undefined;
 }
 
 /** Bytes that passed a splice, and who hung up first. */
 export interface SpliceReport {
   readonly clientBytes: number;
   readonly agentBytes: number;
+  /** How often one side was made to wait since the other took its bytes too slowly. */
+  readonly pauses: number;
   readonly endedBy: "client" | "agent" | "relay";
 }
 
@@ -80,6 +86,7 @@ export type Notice =
   | { readonly about: "hold cleared" }
   | { readonly about: "relay lost" }
   | { readonly about: "relay found" }
+  | { readonly about: "relay ending"; readonly leftMs: number }
   | { readonly about: "keys changed"; readonly what: string }
   | { readonly about: "ending"; readonly ending: Ending };
 

@@ -75,7 +75,7 @@ for (const [name, want] of [
 
 const outcomes: [PairingOutcome, number][] = [
   [
-    { kind: "served", report: { clientBytes: 0, agentBytes: 0, endedBy: "client" } },
+    { kind: "served", report: { clientBytes: 0, pauses: 0, agentBytes: 0, endedBy: "client" } },
     closeCodes.done,
   ],
   [{ kind: "client gave up" }, closeCodes.done],

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createActor, fromPromise, SimulatedClock } from "xstate";
 import { pairingMachine } from "../../src/machines/pairing.ts";
-import { idFor, relayMachine, remembered } from "../../src/machines/relay.ts";
+import { idFor, remembered } from "../../src/machines/registry.ts";
+import { relayMachine } from "../../src/machines/relay.ts";
 import type {
   AgentFacts,
   IdentityKey,
@@ -55,6 +56,8 @@ function start() {
     actor.send({
       type: "AGENT.REGISTERED",
       control: link(control),
+      address: "192.0.2.7",
+      asked: id(ids[0] ?? ""),
       ids: ids.map(id),
       key: key(by),
       facts,
@@ -86,14 +89,14 @@ test("the same key wins at once over its old link", () => {
   register("c1", ["job"], "ann");
   register("c2", ["job"], "ann");
   assert.deepEqual(told(), ["c1 is job", "c1 dismissed", "c2 is job"]);
-  actor.send({ type: "AGENT.LOST", id: id("job"), control: link("c1"), atMs: 1 });
+  actor.send({ type: "AGENT.LOST", id: id("job"), control: link("c1"), atMs: 1, byRelay: false });
   assert.equal(actor.getSnapshot().context.agents.get(id("job"))?.control, "c2");
 });
 
 test("a lost agent keeps its id for a day, and no longer", () => {
   const { actor, register, told } = start();
   register("c1", ["job"], "ann");
-  actor.send({ type: "AGENT.LOST", id: id("job"), control: link("c1"), atMs: 0 });
+  actor.send({ type: "AGENT.LOST", id: id("job"), control: link("c1"), atMs: 0, byRelay: false });
   register("c2", ["job", "job-y"], "bob", day - 1);
   register("c3", ["other"], "eve", day + 1);
   register("c4", ["job", "job-z"], "bob", day + 1);
@@ -103,7 +106,7 @@ test("a lost agent keeps its id for a day, and no longer", () => {
 test("an id that is no longer remembered goes whole to who asks for it first", () => {
   const { actor, register, knock, told } = start();
   register("c1", ["job"], "ann");
-  actor.send({ type: "AGENT.LOST", id: id("job"), control: link("c1"), atMs: 0 });
+  actor.send({ type: "AGENT.LOST", id: id("job"), control: link("c1"), atMs: 0, byRelay: false });
   register("c2", ["job", "job-y"], "bob", day);
   knock("alice", "job");
   assert.deepEqual(told(), ["c1 is job", "c2 is job", "c2 summoned with t-alice"]);
@@ -126,7 +129,15 @@ test("nothing free: turned away", () => {
 
 test("idFor and remembered are pure", () => {
   const agents = new Map();
-  const registration = { control: link("c"), ids: [id("a")], key: key("k"), facts, atMs: 0 };
+  const registration = {
+    control: link("c"),
+    address: "192.0.2.7",
+    asked: id("a"),
+    ids: [id("a")],
+    key: key("k"),
+    facts,
+    atMs: 0,
+  };
   assert.equal(idFor({ agents, rememberMs: 1 }, registration), "a");
   assert.deepEqual(remembered({ agents, rememberMs: 1 }, 0), new Map());
 });
@@ -135,10 +146,10 @@ test("a knock on an agent that is there is summoned and spliced, and leaves noth
   const { actor, register, knock, told, hangUp } = start();
   register("c1", ["job"], "ann");
   knock("alice", "job");
-  actor.send({ type: "AGENT.DIALLED", ticket: ticket("t-alice"), link: link("d1") });
+  actor.send({ type: "AGENT.DIALLED", ticket: ticket("t-alice"), link: link("d1"), atMs: 5 });
   actor.send({ type: "CLIENT.GONE", ticket: ticket("t-alice") });
   assert.equal(actor.getSnapshot().context.pairings.size, 1, "the splice says when it is over");
-  hangUp({ clientBytes: 1, agentBytes: 2, endedBy: "client" });
+  hangUp({ clientBytes: 1, pauses: 0, agentBytes: 2, endedBy: "client" });
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(told(), ["c1 is job", "c1 summoned with t-alice", "alice: served"]);
   assert.equal(actor.getSnapshot().context.pairings.size, 0);

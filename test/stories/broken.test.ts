@@ -107,8 +107,8 @@ describe("a program that is killed while output flows", () => {
     await agent.see('"event":"client lost"');
     const { port } = relay;
     relay = await relayProgram([], { port });
-    await relay.see("agent registered");
-    const registered = relay.lines().find(({ msg }) => msg === "agent registered");
+    await relay.see("agent session started");
+    const registered = relay.lines().find(({ msg }) => msg === "agent session started");
     assert.equal(registered?.["id"], agent.ready.id);
     const back = await finished(ssh(agent, ["echo back"]));
     assert.equal(back.out, "back\n", back.err);
@@ -123,7 +123,7 @@ describe("a program that is killed while output flows", () => {
       "converge: The connection was lost: the agent's connection was lost. Connect again.",
     );
     await shellIsGone();
-    await relay.see("agent link lost");
+    await relay.see("agent session ended");
     await until("the relay forgot the client", async () => (await clientsOf()).length === 0);
   });
 
@@ -199,7 +199,7 @@ describe("a peer that goes silent", () => {
     assert.equal(alive.closed(), null);
     assert.deepEqual(
       world.relay.log.lines
-        .filter(({ message }) => message === "agent link lost")
+        .filter(({ message }) => message === "agent session ended")
         .map(({ fields }) => fields["id"]),
       ["silent"],
     );

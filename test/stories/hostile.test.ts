@@ -39,7 +39,7 @@ for (const [name, fields, code] of [
     });
     const [closed] = await once(socket, "close");
     assert.equal(closed, code);
-    assert.ok(world.relay.log.lines.some(({ message }) => message === "agent refused"));
+    assert.ok(world.relay.log.lines.some(({ message }) => message === "connection refused"));
     assert.equal((await fetch(new URL("/healthz", world.relay.url))).status, 200);
   });
 

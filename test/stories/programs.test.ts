@@ -97,25 +97,26 @@ const wrongFlags: readonly Wrong[] = [
   ],
   ["wsproxy", ["--ca", "/etc", client], /^converge: --ca \/etc: EISDIR.*\.\n$/],
   ["wsproxy", ["--nope", client], "error: unknown option '--nope'\n"],
-  ["converge", ["--listen", "0.0.0.0:x"], invalid("--listen <[host:]port>", "0.0.0.0:x", listens)],
+  ["converge", ["--listen", "0.0.0.0:x"], `converge: --listen 0.0.0.0:x: ${listens}\n`],
   [
     "converge",
     ["--trust-proxy", "10.0.0.0/33"],
-    invalid("--trust-proxy <cidr>", "10.0.0.0/33", "Write an address, a CIDR range or loopback."),
+    "converge: --trust-proxy 10.0.0.0/33: Write an address, a CIDR range or loopback.\n",
   ],
   [
     "converge",
     ["--context-path", "no-slash"],
-    invalid("--context-path <path>", "no-slash", "Write a path such as /converge."),
+    "converge: --context-path no-slash: Write a path such as /converge.\n",
   ],
-  ["converge", ["--public-url", "host:8000"], invalid("--public-url <url>", "host:8000", urls)],
+  ["converge", ["--public-url", "host:8000"], `converge: --public-url host:8000: ${urls}\n`],
+  ["converge", ["--drain-timeout", "1.5s"], `converge: --drain-timeout 1.5s: ${durations}\n`],
+  ["converge", ["--tls-cert", "x.pem"], "converge: Give --tls-cert and --tls-key together.\n"],
+  ["converge", ["stray"], "converge: stray is not understood: see converge --help for what is.\n"],
   [
     "converge",
-    ["--drain-timeout", "1.5s"],
-    invalid("--drain-timeout <duration>", "1.5s", durations),
+    ["--listen", "127.0.0.1:9100", "--metrics-listen", "9100"],
+    "converge: --metrics-listen is the address of --listen: give it another port, or leave it out.\n",
   ],
-  ["converge", ["--tls-cert", "x.pem"], "converge: Give --tls-cert and --tls-key together.\n"],
-  ["converge", ["stray"], /^error: too many arguments.*\n$/],
 ];
 
 describe("what is wrong at the start is one sentence and status 2", { concurrency: 4 }, () => {
@@ -128,6 +129,32 @@ describe("what is wrong at the start is one sentence and status 2", { concurrenc
       if (typeof sentence === "string") assert.equal(said.err, sentence);
       else assert.match(said.err, sentence);
     });
+
+  test("everything that is wrong with a relay's configuration is said at once", async () => {
+    for (const more of [[], ["--check-config"]]) {
+      const args = [
+        "--listen",
+        "x",
+        "--drain-timeout",
+        "soon",
+        "--tls-key",
+        "k",
+        "--nope",
+        ...more,
+      ];
+      const env = { CONVERGE_CONTEXT_PATH: "a", CONVERGE_DOWNLOADS: "/nowhere" };
+      const said = await finished(ours("converge", args, { env }));
+      assert.equal(said.status, 2);
+      assert.deepEqual(said.err.trimEnd().split("\n"), [
+        `converge: --listen x: ${listens}`,
+        `converge: --drain-timeout soon: ${durations}`,
+        "converge: CONVERGE_CONTEXT_PATH=a: Write a path such as /converge.",
+        "converge: --nope is not understood: see converge --help for what is.",
+        "converge: Give --tls-cert and --tls-key together.",
+        "converge: There is no folder /nowhere for --downloads.",
+      ]);
+    }
+  });
 
   test("the same in the environment", async () => {
     const said = await finished(

@@ -38,6 +38,8 @@ describe("in the world", () => {
       [health.status, await health.json(), health.headers.get("cache-control")],
       [200, { status: "ok" }, "no-store"],
     );
+    const ready = await fetch(`${base(world)}/readyz`);
+    assert.deepEqual([ready.status, await ready.json()], [200, { status: "ready" }]);
     const sessions = await fetch(`${base(world)}/api/sessions`);
     assert.deepEqual([sessions.status, await sessions.json()], [200, { agents: [] }]);
     for (const path of ["/nothing", "/agent/x", "/api", "//", "/%2e%2e/etc/passwd"])
@@ -60,7 +62,8 @@ describe("in the world", () => {
     const seen = await until("both kinds", async () => {
       const { agents } = await rows();
       const clients = agents[0]?.["clients"] as { kinds: string[] }[];
-      return clients.flatMap(({ kinds }) => kinds).length === 2 && agents;
+      const isOccupied = agents[0]?.["state"] === "occupied";
+      return clients.flatMap(({ kinds }) => kinds).length === 2 && isOccupied && agents;
     });
     const iso = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
     const [row] = seen as [Record<string, unknown> & { agent: Record<string, string> }];
@@ -282,8 +285,14 @@ describe("as a program", () => {
     await seen.see("$ ");
     relay.kill("SIGTERM");
     await relay.see("relay draining");
-    const health = await fetch(`${relay.url}/healthz`);
-    assert.deepEqual([health.status, await health.json()], [503, { status: "draining" }]);
+    for (const [path, status, word] of [
+      ["readyz", 503, "draining"],
+      ["healthz", 200, "ok"],
+    ] as const) {
+      const answer = await fetch(`${relay.url}/${path}`);
+      assert.deepEqual([answer.status, await answer.json()], [status, { status: word }]);
+    }
+    await seen.see("[converge] The relay restarts in 50s: this connection is cut then.");
     for (const door of ["client/drained", "agent/other"]) {
       const refused = stranger(`${relay.url}/${door}`);
       assert.deepEqual(await until("the refusal", refused.refusal), {
@@ -303,7 +312,7 @@ describe("as a program", () => {
     await agent.see('"event":"relay lost"');
     assert.equal(agent.ended(), null);
     const again = await relayProgram([], { port: relay.port });
-    await again.see("agent registered");
+    await again.see("agent session started");
     const back = await finished(ssh(agent, ["rm .hold; echo back"]));
     assert.equal(back.out, "back\n", back.err);
   });

@@ -77,7 +77,7 @@ export async function openRelay(
   const rows = (): AgentRow[] => roster(actor.getSnapshot(), clock.wall(), ports.countsOf);
   const assets = join(root, "dist/assets");
   const server: HttpServer = await ports.listen(
-    { host: "127.0.0.1", port, tls: tls ?? null },
+    { host: "127.0.0.1", port, tls: tls ?? null, metricsAt: null },
     {
       assets,
       downloads: join(root, "dist/downloads"),
@@ -93,7 +93,7 @@ export async function openRelay(
     rows,
     url: new URL(`${tls ? "https" : "http"}://127.0.0.1:${server.port}${full.contextPath}`),
     close: async () => {
-      ports.drain();
+      ports.drain(0);
       await drained(actor, clock, 0);
       actor.stop();
       await server.close();
