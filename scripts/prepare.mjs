@@ -3,7 +3,7 @@
  * Plain JavaScript without dependencies, since it is what installs them.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -73,6 +73,21 @@ export function missingPrograms(programs) {
 }
 
 /**
+ * Debian starts a service as soon as it is installed, and the tests want programs only. Its own
+ * way to say so is this file (invoke-rc.d, deb-systemd-invoke); one that is there already stays.
+ */
+function withoutServices(install) {
+  const policy = "/usr/sbin/policy-rc.d";
+  if (existsSync(policy)) return install();
+  writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    install();
+  } finally {
+    rmSync(policy);
+  }
+}
+
+/**
  * Installs the Debian packages of programs that are missing, where apt can be used; ends the
  * script with the names of what is missing otherwise. `wanted` maps programs to packages.
  */
@@ -88,7 +103,7 @@ export function installPrograms(wanted) {
         env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
       }).status;
     apt("update", "-qq");
-    apt("install", "-y", "-qq", "--no-install-recommends", ...packages);
+    withoutServices(() => apt("install", "-y", "-qq", "--no-install-recommends", ...packages));
   }
   const still = missingPrograms(missing);
   if (still.length === 0) return;

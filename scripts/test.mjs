@@ -32,6 +32,11 @@ const programs = {
   shellcheck: "shellcheck",
   debootstrap: "debootstrap",
   busybox: "busybox-static",
+  haproxy: "haproxy",
+  caddy: "caddy",
+  prometheus: "prometheus",
+  promtool: "prometheus",
+  "systemd-analyze": "systemd",
 };
 
 installPackages();
