@@ -13,6 +13,8 @@ import { families } from "../src/io/metrics.ts";
 import {
   closeCodes,
   controlMaxBytes,
+  controlMost,
+  controlPerSecond,
   dataMaxBytes,
   messageTypes,
   pingMs,
@@ -131,6 +133,8 @@ test("the protocol's bounds are those of the code", () => {
   for (const [words, value] of [
     [`at most ${controlMaxBytes / 1024} KiB`, controlMaxBytes],
     [`at most ${dataMaxBytes / 1024 / 1024} MiB`, dataMaxBytes],
+    [`more than ${controlMost} messages`, controlMost],
+    [`or ${controlPerSecond} a second`, controlPerSecond],
     [`each ${pingMs / 1000} s`, pingMs],
     [`after ${silentMs / 1000} s`, silentMs],
   ] as const)

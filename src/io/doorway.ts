@@ -12,6 +12,7 @@ import type { Clock } from "../actors/clock.ts";
 import type { RefusalReason, RelayFact } from "../actors/facts.ts";
 import type { RelayEvent } from "../machines/relay.ts";
 import type { IdentityKey, LinkId, RendezvousId, Ticket } from "../machines/vocabulary.ts";
+import { bucket } from "./bucket.ts";
 import { pathOf, type Refusal, readDoor } from "./doors.ts";
 import { derivedId, isAnswer, looksDerived, newNonce, newTicket, spareId } from "./identity.ts";
 import type { Links } from "./links.ts";
@@ -21,6 +22,8 @@ import {
   type CloseCode,
   closeCodes,
   controlMaxBytes,
+  controlMost,
+  controlPerSecond,
   dataMaxBytes,
   protocolVersion,
   readFromAgent,
@@ -140,6 +143,7 @@ export function openDoorway(
     let answered = false;
     const refuseAgent = (reason: RefusalReason, code: CloseCode, said: string): void => {
       if (id === null) noteRefusal(request, reason, code, said);
+      socket.removeAllListeners("message"); // what else is on its way is not worth a line each
       links.shut(link, code, said);
     };
     const malformed = (why: string): void => {
@@ -165,7 +169,9 @@ export function openDoorway(
         arrivals.next({ type: "AGENT.LOST", id, control: link, atMs: clock.wall(), byRelay });
       }
     });
+    const mayTell = bucket(clock, controlMost, controlPerSecond);
     socket.on("message", (text: Buffer, isBinary) => {
+      if (!mayTell()) return malformed("too many messages");
       if (isBinary) return malformed("control messages are text");
       const read = readFromAgent(text.toString());
       if ("malformed" in read) return malformed(read.malformed);

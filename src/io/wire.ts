@@ -21,6 +21,9 @@ export const subprotocols = {
 
 /** A control message, or what a client may learn before the splice, is never larger. */
 export const controlMaxBytes = 64 * 1024;
+/** An agent may send so many control messages at once, and so many a second; each may be a log line. */
+export const controlMost = 1_000;
+export const controlPerSecond = 200;
 /** A websocket message on a data link; ours are at most 64 KiB, a stranger's may be larger. */
 export const dataMaxBytes = 4 * 1024 * 1024;
 /** The relay pings every link so often; a side that hears nothing for twice as long and a half gives up. */
