@@ -177,6 +177,12 @@ describe("the chart", () => {
     "replicas=3",
   ];
 
+  test("it is of the release that is built here", () => {
+    const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    const chart = parse(read("helm/converge/Chart.yaml"));
+    assert.deepEqual([chart.version, chart.appVersion], [version, version]);
+  });
+
   test("helm lint has nothing to say", () => {
     const said = run(helm, "lint", "--strict", "helm/converge");
     assert.equal(said.status, 0, said.stdout + said.stderr);
@@ -310,4 +316,7 @@ test("the proxies' time-outs are above the time in which the relay pings", () =>
     assert.ok(Number(n) * seconds[unit as keyof typeof seconds] * 1_000 > 2 * pingMs, text);
   const traefik = parse(read("proxy/traefik.yaml"));
   assert.equal(traefik.entryPoints.websecure.transport.respondingTimeouts.readTimeout, "0s");
+  const { http } = parse(read("proxy/traefik-dynamic.yaml"));
+  assert.deepEqual(http.routers.converge.entryPoints, Object.keys(traefik.entryPoints));
+  assert.ok(http.routers.converge.service in http.services);
 });

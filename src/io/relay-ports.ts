@@ -87,7 +87,10 @@ export function openRelayPorts(config: OriginConfig, clock: Clock, log: Log): Op
           upgrade: doorway.upgrade,
         },
         log,
-      );
+      ).catch(async (error) => {
+        await alone?.close(); // or it would keep a process that cannot do its work
+        throw error;
+      });
       return {
         ...server,
         metricsAt: alone && { host: alone.host, port: alone.port },

@@ -364,6 +364,16 @@ describe("as a program", () => {
       [said.status, said.err],
       [2, `converge: Cannot listen on ${where}. Choose another address or port with --listen.\n`],
     );
+    const onBoth = await finished(ours("converge", ["--listen", where, "--metrics-listen", "0"]));
+    assert.equal(onBoth.status, 2, "the port for metrics, which was free, does not keep it");
+    const metrics = await finished(ours("converge", ["--listen", "0", "--metrics-listen", where]));
+    assert.deepEqual(
+      [metrics.status, metrics.err],
+      [
+        2,
+        `converge: Cannot listen on ${where}. Choose another address or port with --metrics-listen.\n`,
+      ],
+    );
     taken.close();
     const dir = folder();
     const authority = certificates(dir);
