@@ -7,9 +7,9 @@ import { pairingMachine } from "../machines/pairing.ts";
 import { type RelayInput, relayMachine } from "../machines/relay.ts";
 import type { RendezvousId } from "../machines/vocabulary.ts";
 import type { Clock } from "./clock.ts";
-import { clientEnded, pass } from "./facts.ts";
 import type { RelayPorts } from "./ports.ts";
 import { trace } from "./trace.ts";
+import { clientEnded, pass } from "./witness.ts";
 
 export type RelayActor = ActorRefFrom<typeof relayMachine>;
 

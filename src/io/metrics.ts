@@ -17,18 +17,10 @@ import {
 import { agentStates, type Census, channelKinds, clientStates } from "../actors/census.ts";
 import { agentOutcomes, type RelayFact, refusalReasons } from "../actors/facts.ts";
 import type { Ending, PairingOutcome, SpliceReport } from "../machines/vocabulary.ts";
+import { type Family, make, only } from "./metric-family.ts";
 import type { Counts } from "./splice.ts";
 import { version } from "./version.ts";
 import { protocolVersion } from "./wire.ts";
-
-interface Family {
-  readonly type: "counter" | "gauge" | "histogram";
-  readonly help: string;
-  /** Each label with all values that it can have. */
-  readonly labels?: Readonly<Record<string, readonly string[]>>;
-  /** Upper bounds, for histograms. */
-  readonly buckets?: readonly number[];
-}
 
 const outcomes: readonly PairingOutcome["kind"][] = [
   "served",
@@ -259,24 +251,3 @@ export function openMetrics(): Metrics {
     },
   };
 }
-
-/** Makes a metric with every series that it will ever have, so that rates see the first event. */
-function make(name: string, { type, help, labels = {}, buckets }: Family, registry: Registry) {
-  const config = { name, help, labelNames: Object.keys(labels), registers: [registry] };
-  if (type === "histogram") return new Histogram({ ...config, buckets: [...(buckets ?? [])] });
-  const metric = type === "gauge" ? new Gauge(config) : new Counter(config);
-  for (const values of combinations(labels)) metric.inc(values, 0);
-  return metric;
-}
-
-/** `{a: [1, 2], b: [3]}` is `{a: 1, b: 3}` and `{a: 2, b: 3}`. */
-function combinations(labels: Readonly<Record<string, readonly string[]>>) {
-  return Object.entries(labels).reduce<Record<string, string>[]>(
-    (made, [label, values]) =>
-      made.flatMap((one) => values.map((value) => ({ ...one, [label]: value }))),
-    [{}],
-  );
-}
-
-const only = (labels: Readonly<Record<string, readonly string[]>>): Record<string, string> =>
-  combinations(labels)[0] ?? {};
