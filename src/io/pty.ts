@@ -35,18 +35,22 @@ export interface Pty {
   readonly helperPath: string;
 }
 
-let loaded: Pty | undefined;
+let loaded: Pty | Error | undefined;
 
 /** Loads the addon once. Throws an Error, a full sentence, if this platform has none that works. */
 export function loadPty(): Pty {
-  if (loaded) return loaded;
+  loaded ??= load();
+  if (loaded instanceof Error) throw loaded;
+  return loaded;
+}
+
+function load(): Pty | Error {
   try {
-    loaded = embedded ? fromInside(embedded[platformName()]) : fromPackage();
-    return loaded;
+    return embedded ? fromInside(embedded[platformName()]) : fromPackage();
   } catch (thrown) {
-    throw new Error(`No terminal can be opened on this machine: ${reasonOf(thrown)}.`, {
-      cause: thrown,
-    });
+    // Node's message names the files that required each other on lines of their own.
+    const why = reasonOf(thrown).split("\n")[0]?.replace(/\.$/, "");
+    return new Error(`No terminal can be opened on this machine: ${why}.`, { cause: thrown });
   }
 }
 

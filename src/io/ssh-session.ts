@@ -14,7 +14,7 @@ import type { Process } from "./process.ts";
 import { serveSftp } from "./sftp.ts";
 import { commandArgs, interactiveArgs, type Shell } from "./shells.ts";
 import { onGone, sinkOf } from "./ssh2-gaps.ts";
-import { openTerminal } from "./terminal.ts";
+import { openTerminal, withoutTerminal } from "./terminal.ts";
 
 /** What is allowed, by the agent's flags and the key's options together. */
 export interface Allowed {
@@ -60,6 +60,8 @@ export interface RunningSession {
 /** What the client has asked for before it starts something. */
 type Asked = {
   pty: PseudoTtyInfo | null;
+  /** Why a terminal was asked for in vain. */
+  refused: string | null;
   agentForwarding: boolean;
   requested: Record<string, string>;
 };
@@ -71,12 +73,15 @@ const hungUpStatus = 129;
 
 /** Serves a session channel from its first request on. */
 export function serveSession(session: Session, config: SshSessionConfig): void {
-  const asked: Asked = { pty: null, agentForwarding: false, requested: {} };
+  const asked: Asked = { pty: null, refused: null, agentForwarding: false, requested: {} };
   let running: Process | null = null;
   let requests = 0;
 
   session.on("pty", (accept, reject, info) => {
     if (!config.key.pty || !config.allowed.shell || running) return reject?.();
+    // ssh then sends whole lines, with its own editing and echo.
+    asked.refused = withoutTerminal();
+    if (asked.refused) return reject?.();
     asked.pty = info;
     accept?.();
   });
@@ -156,6 +161,8 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
     const { pty } = asked;
     const channel = accept();
     channel.on("error", () => {});
+    if (asked.refused)
+      channel.stderr.write(`[converge] ${asked.refused} What you type goes out line by line.\n`);
     const what = {
       file: config.shell.path,
       args: line === null ? interactiveArgs(config.shell) : commandArgs(config.shell, line),

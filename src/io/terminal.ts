@@ -29,6 +29,7 @@ import {
   sshSignals,
 } from "./process.ts";
 import { loadPty } from "./pty.ts";
+import { findScript, openScript } from "./script-terminal.ts";
 
 /** What a terminal is if the client did not say (RFC 4254 has no default; this one is everybody's). */
 const usual = { cols: 80, rows: 24 } as const;
@@ -45,6 +46,17 @@ export interface TerminalStart extends Start {
   readonly rows: number;
 }
 
+/** Why this machine has no terminal to give, as a sentence; null if it has one, of whatever kind. */
+export function withoutTerminal(): string | null {
+  if (process.platform === "win32") return null;
+  try {
+    loadPty();
+    return null;
+  } catch (error) {
+    return findScript() ? null : reasonOf(error);
+  }
+}
+
 /**
  * Starts `file` on a new terminal, as leader of its session. A file or folder that is not there is
  * told on the terminal, with exit code 127 or 126. Throws an Error only if there can be no terminal.
@@ -53,9 +65,15 @@ export function openTerminal(start: TerminalStart): Process {
   const size = { cols: sizeOr(start.cols, usual.cols), rows: sizeOr(start.rows, usual.rows) };
   const why = obstacle(start.file, start.cwd);
   if (why) return neverStarted(why, true);
-  return process.platform === "win32"
-    ? openConsole({ ...start, ...size })
-    : openPty({ ...start, ...size });
+  if (process.platform === "win32") return openConsole({ ...start, ...size });
+  try {
+    loadPty();
+  } catch (error) {
+    const script = findScript();
+    if (!script) throw error;
+    return openScript(script, { ...start, ...size });
+  }
+  return openPty({ ...start, ...size });
 }
 
 function openPty(start: TerminalStart): Process {
