@@ -24,6 +24,9 @@ const statuses: Record<ErrorCode, number> = {
   CONVERGE_AGENT_SILENT: 9,
 };
 
+/** The exit status of an error. */
+export const statusOf = (code: ErrorCode): number => statuses[code];
+
 const signalStatuses = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /** Runs a program to its exit status. Every error becomes one sentence, on stderr. */

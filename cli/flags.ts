@@ -5,7 +5,7 @@
 import { isIP } from "node:net";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { ConvergeError, reasonOf } from "../src/actors/errors.ts";
-import { type LogLevel, logLevels } from "../src/io/log.ts";
+import { type LogLevel, logLevels } from "../src/io/log-levels.ts";
 import { plainText } from "../src/io/text.ts";
 
 const unitMs = { s: 1_000, m: 60_000, h: 3_600_000 } as const;

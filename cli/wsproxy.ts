@@ -50,6 +50,10 @@ const command = program("wsproxy", version, "ssh's ProxyCommand for Converge.")
 Example:
   ssh -oProxyCommand="wsproxy https://relay.example.com/client/my-job" me@my-job
 
+More:
+  wsproxy ssh-config <client-url>   prints a block for ~/.ssh/config; --help says more
+  wsproxy doctor <relay-url>        checks the way to a relay and says what to fix
+
 Exit status (ssh itself shows 255): 0 done, 2 usage, 3 relay unreachable, 4 TLS, 5 version,
 6 refused, 7 no such agent, 8 host key mismatch, 9 agent silent.`,
   );
@@ -58,6 +62,9 @@ Exit status (ssh itself shows 255): 0 done, 2 usage, 3 relay unreachable, 4 TLS,
 const farewellMs = 1_000;
 
 void main(async (signal) => {
+  const [tool = "", ...rest] = process.argv.slice(2);
+  if (tool === "ssh-config") return (await import("./wsproxy-tools.ts")).printSshConfig(rest);
+  if (tool === "doctor") return await (await import("./wsproxy-tools.ts")).runDoctor(rest, signal);
   command.parse();
   const flags = command.opts();
   const text = command.args[0] ?? process.env["CONVERGE_CLIENT_URL"];

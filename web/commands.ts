@@ -3,7 +3,8 @@
  * problem is left out of them; what one shell cannot write is said beside the others' problems.
  */
 
-import { cmd, powershell, rsyncWord, type Shell, sh, sshText } from "../src/actors/quoting.ts";
+import { cmd, powershell, rsyncWord, type Shell, sh } from "../src/actors/quoting.ts";
+import { type Destination, nowhere, proxyCommand, sshConfig } from "../src/actors/ssh-command.ts";
 import { type Choices, isPrivateKey, keyLines, type Platform, problemsOf } from "./choices.ts";
 import { type System, systems } from "./systems.ts";
 
@@ -137,18 +138,15 @@ function clientSnippets(
 ): Snippet[] {
   const shell = shells[clientOs];
   const isUnix = shell.name === "sh";
-  const nowhere = isUnix ? "/dev/null" : "NUL";
-  // ssh gives this line to the user's shell (ssh_config(5), ProxyCommand), on Windows to none.
-  const url = `${base}/client/${id}`;
-  const proxy = [
-    "wsproxy",
-    ...(insecure ? ["--insecure"] : []),
-    ...(fingerprint ? ["--fingerprint", fingerprint] : []),
-    sshText(isUnix ? sh.word(url) : url),
-  ].join(" ");
+  const to: Destination = {
+    clientUrl: `${base}/client/${id}`,
+    fingerprint: fingerprint || null,
+    insecure,
+    system: isUnix ? "unix" : "windows",
+  };
   const options = [
-    `-oProxyCommand=${proxy}`,
-    `-oUserKnownHostsFile=${nowhere}`,
+    `-oProxyCommand=${proxyCommand(to)}`,
+    `-oUserKnownHostsFile=${nowhere(to.system)}`,
     "-oStrictHostKeyChecking=accept-new",
   ];
   // A word that begins with `-` and holds a dot is two words for PowerShell, unless it is quoted.
@@ -173,15 +171,7 @@ function clientSnippets(
     {
       id: "config",
       label: isUnix ? "~/.ssh/config" : "%USERPROFILE%\\.ssh\\config",
-      code: [
-        `Host ${alias}`,
-        `  HostName ${id}`,
-        "  User job",
-        `  ProxyCommand ${proxy}`,
-        `  UserKnownHostsFile ${nowhere}`,
-        "  StrictHostKeyChecking accept-new",
-        "",
-      ].join("\n"),
+      code: sshConfig(alias, id, to),
     },
     {
       id: "vscode",

@@ -96,7 +96,8 @@ export async function dial(config: DialConfig, signal: AbortSignal): Promise<Web
 const tlsCodes =
   /^(?:ERR_TLS|ERR_SSL|CERT_|EPROTO|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|ERROR_IN_CERT|INVALID_PURPOSE)/;
 
-function failure(url: URL, error: Error & { code?: string }): ConvergeError {
+/** What a failed connection means: `CONVERGE_TLS` or `CONVERGE_UNREACHABLE`. */
+export function failure(url: URL, error: Error & { code?: string }): ConvergeError {
   if (tlsCodes.test(error.code ?? "")) {
     // OpenSSL's own lines: `…:SSL routines:<function>:<reason>:<file>:<line>:`.
     const [, reason] = /SSL routines:[^:]*:([^:]+)/.exec(error.message) ?? [];

@@ -5,9 +5,7 @@
 import { type DestinationStream, pino } from "pino";
 import type { RelayFact } from "../actors/facts.ts";
 import type { Log } from "../actors/ports.ts";
-
-export const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
-export type LogLevel = (typeof logLevels)[number];
+import type { LogLevel } from "./log-levels.ts";
 
 /**
  * Fields that must never be readable, should any line ever come to have one: what opens a door

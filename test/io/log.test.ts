@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type LogLevel, openLog, writeFact } from "../../src/io/log.ts";
+import { openLog, writeFact } from "../../src/io/log.ts";
+import type { LogLevel } from "../../src/io/log-levels.ts";
 import type { LinkId, RendezvousId } from "../../src/machines/vocabulary.ts";
 import { faultOf } from "../support/log-schema.ts";
 

@@ -1,0 +1,69 @@
+/**
+ * wsproxy's two tools for people: `ssh-config` prints a block for ~/.ssh/config, `doctor` says what
+ * is between this machine and a relay. Loaded only when asked for, since each ssh starts wsproxy.
+ */
+import { ConvergeError } from "../src/actors/errors.ts";
+import { sshConfig } from "../src/actors/ssh-command.ts";
+import { readTrust } from "../src/io/dial.ts";
+import { examine } from "../src/io/doctor.ts";
+import { isFingerprint } from "../src/io/host-key-pin.ts";
+import { version } from "../src/io/version.ts";
+import { isRendezvousId } from "../src/io/wire.ts";
+import { statusOf } from "./exit.ts";
+import { option, program, relayUrl, urlArgument } from "./flags.ts";
+
+const pin = "--fingerprint is SHA256: and 43 characters, as the agent prints it.";
+
+/** Prints a block with which `ssh <alias>` leads to the agent of a client URL. */
+export function printSshConfig(args: readonly string[]): number {
+  const command = program("wsproxy ssh-config", version, "Prints a block for ~/.ssh/config.")
+    .argument("<client-url>", "https://host[/context]/client/ID")
+    .addOption(option("--host-alias <name>", "what to call it (default: ID.converge)"))
+    .addOption(option("--fingerprint <SHA256:…>", "the agent's host key, from the job's log"))
+    .addOption(option("--ca <file>", "trust this authority (PEM) for wss"))
+    .addOption(option("--insecure", "accept any TLS certificate"))
+    .addHelpText("after", "\nExample: wsproxy ssh-config URL >> ~/.ssh/config; ssh ID.converge");
+  command.parse(args, { from: "user" });
+  const flags = command.opts();
+  const url = urlArgument(relayUrl, command.args[0] ?? "");
+  const [, id = ""] = /\/client\/([^/]+)\/?$/.exec(url.pathname) ?? [];
+  if (!isRendezvousId(id))
+    throw new ConvergeError(
+      "CONVERGE_USAGE",
+      "The URL ends with /client/ID, as the job prints it.",
+    );
+  const alias = flags["hostAlias"] ?? `${id}.converge`;
+  if (!/^[\w.-]+$/.test(alias))
+    throw new ConvergeError("CONVERGE_USAGE", "A --host-alias is of A-Z a-z 0-9 . _ - only.");
+  const fingerprint = flags["fingerprint"] ?? null;
+  if (fingerprint && !isFingerprint(fingerprint)) throw new ConvergeError("CONVERGE_USAGE", pin);
+  process.stdout.write(
+    sshConfig(alias, id, {
+      clientUrl: url.href.replace(/\/+$/, ""),
+      fingerprint,
+      insecure: flags["insecure"] ?? false,
+      system: process.platform === "win32" ? "windows" : "unix",
+      more: flags["ca"] ? ["--ca", flags["ca"]] : [],
+    }),
+  );
+  return 0;
+}
+
+/** One line a check, and under a failed one what to do; the exit status is the first failure's. */
+export async function runDoctor(args: readonly string[], signal: AbortSignal): Promise<number> {
+  const command = program("wsproxy doctor", version, "Checks the way to a relay.")
+    .argument("<relay-url>", "https://host[/context]")
+    .addOption(option("--ca <file>", "trust this authority (PEM) for wss"))
+    .addOption(option("--insecure", "accept any TLS certificate"));
+  command.parse(args, { from: "user" });
+  const flags = command.opts();
+  const url = urlArgument(relayUrl, command.args[0] ?? "");
+  const trust = readTrust(flags["ca"], flags["insecure"] ?? false);
+  let status = 0;
+  for await (const { name, state, said, fix, code } of examine(url, trust, signal)) {
+    process.stdout.write(`${state.padEnd(5)}${name.padEnd(11)}${said}\n`);
+    if (fix) process.stdout.write(`${" ".repeat(16)}${fix}\n`);
+    if (code && status === 0) status = statusOf(code);
+  }
+  return status;
+}
