@@ -90,7 +90,7 @@ export function makeKeys(): Keys {
 export async function startAgent(
   relay: string,
   keys: Keys,
-): Promise<{ pid: number; ssh: string[] }> {
+): Promise<{ pid: number; dir: string; ssh: string[] }> {
   const job = join(folder, "job");
   mkdirSync(job);
   copyFileSync(`${keys.file}.pub`, join(job, ".authorized_keys"));
@@ -103,7 +103,11 @@ export async function startAgent(
   const { clientUrl } = await jsonLine(child, "stdout", ({ event }) => event === "ready");
   writeFileSync(join(job, ".hold"), "");
   const proxy = `${process.execPath} ${join(root, "dist/cli/wsproxy.js")} --quiet ${clientUrl}`;
-  return { pid: child.pid ?? 0, ssh: [...common(keys), `-oProxyCommand=${proxy}`, "job@agent"] };
+  return {
+    pid: child.pid ?? 0,
+    dir: job,
+    ssh: [...common(keys), `-oProxyCommand=${proxy}`, "job@agent"],
+  };
 }
 
 const common = (keys: Keys): string[] => [

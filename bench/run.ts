@@ -7,6 +7,7 @@ import { openTerminal } from "../src/io/terminal.ts";
 import { alternate, type Contender, cpuSeconds, percentile, table } from "./measure.ts";
 import * as peers from "./peers.ts";
 import { openDialler, openSink, type Pipe, push, tcpPipe, websockifyPipe } from "./pipes.ts";
+import { forms, startUps } from "./startup.ts";
 
 const isQuick = process.argv.includes("--quick");
 const rounds = isQuick ? 1 : 5;
@@ -90,6 +91,8 @@ async function echoes(args: string[]): Promise<{ p50: number; p99: number }> {
 }
 
 try {
+  const start = await alternate(startUps(), rounds * 3);
+  table("proxy command: start to first byte", start, { time: "ms" });
   const sink = await openSink();
   const relay = await peers.startRelay();
   const dialler = await openDialler(relay.url);
@@ -112,6 +115,8 @@ try {
 
   const pair = peers.makeKeys();
   const agent = await peers.startAgent(relay.url, pair);
+  const units = { ready: "ms to ready", memory: "MiB at rest", size: "MB", packed: "MB packed" };
+  table("agent", await alternate(forms(relay.url, agent.dir), rounds), units);
   const sshd = await peers.startSshd(pair);
   const contenders = [
     ["converge (end to end)", agent.ssh],

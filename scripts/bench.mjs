@@ -10,7 +10,7 @@ installPrograms({
   socat: "socat",
   websockify: "websockify",
 });
-build();
+build({ standalone: true });
 const { status } = spawnSync(
   process.execPath,
   ["--import", "tsx", join(root, "bench/run.ts"), ...process.argv.slice(2)],

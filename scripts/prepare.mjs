@@ -70,10 +70,11 @@ export function build({ standalone = false } = {}) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-/** Programs that are missing from PATH. */
+/** Programs that are missing from PATH, and files, by their whole path, that are not there. */
 export function missingPrograms(programs) {
   return programs.filter(
     (name) =>
+      !(name.startsWith("/") && existsSync(name)) &&
       !(process.env.PATH ?? "")
         .split(process.platform === "win32" ? ";" : ":")
         .concat("/usr/sbin")

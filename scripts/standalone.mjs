@@ -181,9 +181,10 @@ export async function buildStandalone(wanted, { must = false } = {}) {
         if (target === "linux-x64") libs(kept);
       }
       for (const name of names) {
-        const there = join(downloads, name);
-        copyFileSync(join(kept, name), `${there}.new`);
-        renameSync(`${there}.new`, there);
+        // A running relay serves the folder, and no file whose name begins with a dot.
+        const half = join(downloads, `.${name}`);
+        copyFileSync(join(kept, name), half);
+        renameSync(half, join(downloads, name));
       }
     } catch (error) {
       if (must) throw error;

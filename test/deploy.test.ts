@@ -148,7 +148,7 @@ describe("the image", () => {
 });
 
 describe("the chart", () => {
-  const cached = join(root, "node_modules/.cache/helm/helm");
+  const cached = join(root, ".cache/helm/helm");
   const helm = existsSync(cached) ? cached : "helm";
   type Manifest = Record<string, unknown> & { kind: string; metadata: { name: string } };
 

@@ -185,7 +185,8 @@ for word in "$@"; do
 done
 mkdir -p "$into" 2>/dev/null || die "The folder $into cannot be made. Name another one: … | sh -s -- FOLDER"
 case $kind in
-node) line="NODE_OPTIONS= exec node $(quoted "$main")" ;;
+node) # from Node 22 on each start after the first one is quicker
+  line="NODE_OPTIONS= NODE_COMPILE_CACHE=$(quoted "$cache/compiled") exec node $(quoted "$main")" ;;
 standalone) line="CONVERGE_PROGRAM=wsproxy exec $(quoted "$main")" ;;
 loader) line="CONVERGE_PROGRAM=wsproxy exec $(quoted "$loader") --library-path $(quoted "${loader%/*}") $(quoted "$main")" ;;
 esac
