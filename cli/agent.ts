@@ -12,7 +12,7 @@ import { helpText } from "../src/actors/words.ts";
 import { openAgentPorts } from "../src/io/agent-ports.ts";
 import { systemClock } from "../src/io/clock.ts";
 import { readTrust } from "../src/io/dial.ts";
-import { openHostKey } from "../src/io/host-key.ts";
+import { deriveHostKey, type HostKey, openHostKey } from "../src/io/host-key.ts";
 import { derivedId, newIdentity } from "../src/io/identity.ts";
 import { openLog } from "../src/io/log.ts";
 import { version } from "../src/io/version.ts";
@@ -85,6 +85,12 @@ const command = program("agent", version, "Makes a running CI job reachable by s
       .default(0),
   )
   .addOption(option("--host-key <file>", "keep the ssh host key in this file"))
+  .addOption(
+    option(
+      "--host-key-secret-env <name>",
+      "derive the ssh host key from the secret in this variable: the same at every run",
+    ),
+  )
   .addOption(option("--no-sftp", "no sftp, nor scp through it"))
   .addOption(option("--no-exec", "no commands, nor rsync, git and old scp"))
   .addOption(option("--no-port-forwarding", "no -L, -R, -D and unix sockets"))
@@ -114,6 +120,24 @@ function idFrom(text: string | undefined, derived: ReturnType<typeof derivedId>)
   );
 }
 
+/** The host key, and the environment for shells, which never has the secret of the former. */
+function hostKeyFrom(
+  file: string | undefined,
+  variable: string | undefined,
+): { hostKey: HostKey; job: NodeJS.ProcessEnv } {
+  if (variable === undefined)
+    return { hostKey: openHostKey(file ? resolve(file) : null), job: process.env };
+  if (file !== undefined)
+    throw new ConvergeError(
+      "CONVERGE_USAGE",
+      "Give --host-key or --host-key-secret-env, not both.",
+    );
+  const { [variable]: secret = "", ...job } = process.env;
+  if (secret === "")
+    throw new ConvergeError("CONVERGE_USAGE", `--host-key-secret-env: ${variable} is not set.`);
+  return { hostKey: deriveHostKey(secret, `from ${variable}`), job };
+}
+
 void main(async (signal) => {
   command.parse();
   const flags = command.opts();
@@ -126,7 +150,7 @@ void main(async (signal) => {
   const agentdir = process.cwd();
   const identity = newIdentity();
   const id = idFrom(flags["id"], derivedId(identity.key));
-  const hostKey = openHostKey(flags["hostKey"] ? resolve(flags["hostKey"]) : null);
+  const { hostKey, job } = hostKeyFrom(flags["hostKey"], flags["hostKeySecretEnv"]);
   const isOpen = !flags["readOnly"];
   const limits = {
     timeoutMs: flags["timeout"],
@@ -153,7 +177,7 @@ void main(async (signal) => {
       keysFile: resolve(agentdir, flags["authorizedKeys"]),
       keysUrls: flags["authorizedKeysUrl"],
       shells: flags["shells"],
-      job: process.env,
+      job,
       allowed: {
         shell: isOpen,
         exec: isOpen && flags["exec"],

@@ -30,6 +30,7 @@ const programs = {
   wget: "wget",
   python3: "python3-minimal",
   shellcheck: "shellcheck",
+  "ssh-audit": "ssh-audit",
   debootstrap: "debootstrap",
   busybox: "busybox-static",
   "qemu-aarch64-static": "qemu-user-static",

@@ -1,7 +1,8 @@
 /**
- * Host key: the agent's Ed25519 ssh host key, fresh and in memory, or kept in a file between runs.
+ * Host key: the agent's Ed25519 ssh host key: fresh and in memory, kept in a file between runs, or
+ * derived from a secret of the CI, so that every run has the same one.
  */
-import { createHash } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, hkdfSync } from "node:crypto";
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import ssh2 from "ssh2";
 import { ConvergeError, reasonOf } from "../actors/errors.ts";
@@ -30,6 +31,48 @@ export function openHostKey(file: string | null): HostKey {
     throw named(file, error);
   }
   return hostKeyOf(made, file);
+}
+
+/** Below this a secret could be guessed, and whoever guesses it has the host key. In characters. */
+const secretMinChars = 20;
+
+/**
+ * The key that belongs to a secret, the same at every run: HKDF-SHA-256 (RFC 5869) gives the
+ * Ed25519 seed. `name` says where the secret came from, for errors. `CONVERGE_HOST_KEY`.
+ */
+export function deriveHostKey(secret: string, name: string): HostKey {
+  if (secret.length < secretMinChars)
+    throw named(name, new Error(`it has fewer than ${secretMinChars} characters`));
+  const seed = Buffer.from(hkdfSync("sha256", secret, "", "converge ssh host key v1", 32));
+  // RFC 8410 7: an Ed25519 private key in PKCS #8 is this head and the seed.
+  const pkcs8 = Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), seed]);
+  const key = createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" });
+  const spki = createPublicKey(key).export({ format: "der", type: "spki" });
+  return hostKeyOf(opensshKey(seed, spki.subarray(-32)), name);
+}
+
+/** OpenSSH's own private key format (PROTOCOL.key), the only one that ssh2 reads for Ed25519. */
+function opensshKey(seed: Buffer, publicKey: Buffer): string {
+  const string = (data: Buffer | string): Buffer => {
+    const bytes = Buffer.from(data);
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytes.length);
+    return Buffer.concat([length, bytes]);
+  };
+  const type = string("ssh-ed25519");
+  const one = Buffer.from([0, 0, 0, 1]);
+  const secret = [type, string(publicKey), string(Buffer.concat([seed, publicKey])), string("")];
+  const check = Buffer.alloc(8); // two equal numbers, which matter for an encrypted key alone
+  const plain = Buffer.concat([check, ...secret]);
+  const padding = Buffer.from([1, 2, 3, 4, 5, 6, 7].slice(0, (8 - (plain.length % 8)) % 8));
+  const all = Buffer.concat([
+    Buffer.from("openssh-key-v1\0"),
+    ...[string("none"), string("none"), string(""), one],
+    string(Buffer.concat([type, string(publicKey)])),
+    string(Buffer.concat([plain, padding])),
+  ]);
+  const lines = all.toString("base64").replace(/(.{70})(?=.)/g, "$1\n");
+  return `-----BEGIN OPENSSH PRIVATE KEY-----\n${lines}\n-----END OPENSSH PRIVATE KEY-----\n`;
 }
 
 /** ssh2 1.17 strips leading zeros of the public half, so one key in 256 cannot be read again. */

@@ -21,6 +21,7 @@ import { type Forwarding, forwardFor } from "./forwarding.ts";
 import type { HostKey } from "./host-key.ts";
 import type { Keyring } from "./keyring.ts";
 import { openLogin } from "./login.ts";
+import { boundBeforeLogin, tooMany } from "./pre-auth.ts";
 import { hangUp } from "./reaper.ts";
 import { sessionEnvironment } from "./session-environment.ts";
 import type { Shell } from "./shells.ts";
@@ -33,9 +34,10 @@ import { closeCodes } from "./wire.ts";
 // ssh2's own keep-alive would end a connection that only sleeps; links have pings of their own.
 ssh2.Server.KEEPALIVE_CLIENT_INTERVAL = 0;
 
-/** Like sshd's LoginGraceTime and MaxAuthTries, a little stricter. */
-const loginGraceMs = 30_000;
+/** Like sshd's MaxAuthTries. */
 const triesMost = 6;
+/** Like sshd's MaxSessions; editors open a dozen. */
+const sessionsMost = 64;
 /** As many clients as one status message holds; more may be in, and are not named. */
 const reportsMost = 300;
 
@@ -131,15 +133,14 @@ export function openSshServer(
     const stream = createWebSocketStream(link);
     stream.on("error", () => stream.destroy());
     stream.once("end", () => stream.destroy());
-    const grace = clock.setTimeout(() => {
-      if (visitor.login) return;
-      log.info({ address }, "login took too long");
+    const cut = (reason: string): void => {
+      log.info({ address, reason }, "stranger cut");
       stream.destroy();
-    }, loginGraceMs);
-    link.once("close", () => {
-      clock.clearTimeout(grace);
-      visitors.delete(number);
-    });
+    };
+    boundBeforeLogin(link, clock, () => visitor.login !== null, cut);
+    const strangers = [...visitors.values()].filter(({ login }) => login === null);
+    tooMany(strangers)?.link.terminate();
+    link.once("close", () => visitors.delete(number));
     expectPings(link, clock);
     server.injectSocket(
       Object.assign(stream, { remoteAddress: address, remotePort: number }) as never,
@@ -177,9 +178,9 @@ export function openSshServer(
       log.info({ address, fingerprint: key.fingerprint, comment: key.comment }, "client joined");
       news.next({ type: "CLIENT.JOINED", client: visitor.id, who, atMs: clock.now() });
     });
-    connection.on("session", (accept) => {
+    connection.on("session", (accept, reject) => {
       const key = visitor.login;
-      if (!key) return;
+      if (!key || channels >= sessionsMost) return reject();
       const session = accept();
       channels += 1;
       hadChannels = true;

@@ -25,7 +25,11 @@ export interface Forwarder {
   close(): Promise<void>;
 }
 
-export async function forwarder(to: () => number): Promise<Forwarder> {
+/** `tap` gets every byte that passes, either way. */
+export async function forwarder(
+  to: () => number,
+  tap: (data: Buffer) => void = () => {},
+): Promise<Forwarder> {
   const passages: Passage[] = [];
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
@@ -44,6 +48,7 @@ export async function forwarder(to: () => number): Promise<Forwarder> {
       one.setNoDelay(true);
       one.on("error", () => {});
       one.on("data", (data) => {
+        tap(data);
         if (!isFrozen) other.write(data);
       });
       one.on("close", () => {
