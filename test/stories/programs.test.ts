@@ -1,6 +1,14 @@
 /** The programs as a user starts them: help, wrong flags, and one session in real seconds. */
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, describe, test } from "node:test";
 import {
@@ -16,7 +24,7 @@ import {
   sshArgs,
 } from "../support/programs.ts";
 import { until } from "../support/until.ts";
-import { built, screen } from "../support/world.ts";
+import { built, root, screen } from "../support/world.ts";
 
 const relay = "http://127.0.0.1:9";
 const client = `${relay}/client/x`;
@@ -190,11 +198,13 @@ describe("what is wrong at the start is one sentence and status 2", { concurrenc
   test("no shell anywhere", { skip: process.getuid?.() !== 0 && "needs root" }, async () => {
     const { dir } = jobFolder();
     chmodSync(dir, 0o755);
+    // The checkout may be in a folder that nobody may enter; this one is a single file.
+    copyFileSync(join(root, "dist/downloads/agent.cjs"), join(dir, "agent.cjs"));
     const asNobody = ["--reuid=65534", "--regid=65534", "--clear-groups", process.execPath];
     const said = await finished(
       program(
         "/usr/bin/setpriv",
-        [...asNobody, built("agent"), "--shells", "nosuch,/no/such", relay],
+        [...asNobody, join(dir, "agent.cjs"), "--shells", "nosuch,/no/such", relay],
         { cwd: dir, env: { PATH: "/nonexistent", SHELL: "/no/shell" } },
       ),
     );
