@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -247,6 +248,19 @@ describe("on a machine with Node", () => {
     );
     assert.deepEqual(readdirSync(join(dir, ".cache/converge")), []);
   });
+});
+
+test("a cache folder that others may write to is not used", async () => {
+  const { dir } = jobFolder();
+  const open = join(dir, "open");
+  mkdirSync(open);
+  chmodSync(open, 0o777);
+  const { status, stdout } = await run("sh", ["-c", oneLiner(relay.url, "--version")], {
+    cwd: dir,
+    env: { ...clean, HOME: dir, CONVERGE_CACHE: open },
+  });
+  assert.deepEqual([status, stdout.toString()], [0, "0.1.0\n"]);
+  assert.deepEqual(readdirSync(open), []);
 });
 
 describe("wsproxy.sh", () => {

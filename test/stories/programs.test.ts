@@ -24,7 +24,7 @@ import {
   sshArgs,
 } from "../support/programs.ts";
 import { until } from "../support/until.ts";
-import { built, root, screen } from "../support/world.ts";
+import { root, screen } from "../support/world.ts";
 
 const relay = "http://127.0.0.1:9";
 const client = `${relay}/client/x`;

@@ -74,12 +74,16 @@ sha256() {
   printf '%s\n' "${1%% *}"
 }
 
-# usable FOLDER: it is ours alone, can be written, and programs in it can be started.
+# usable FOLDER: it is ours, nobody else may write there, and programs in it can be started.
 usable() {
   (umask 077 && mkdir -p "$1") 2>/dev/null || return 1
   [ -w "$1" ] || return 1
-  # shellcheck disable=SC2012 # the third field of one folder's line is a number
-  [ "$(ls -ldn "$1" | { read -r _ _ owner _ && printf %s "$owner"; })" = "$(id -u)" ] || return 1
+  # shellcheck disable=SC2012 # of one folder: its mode, and its owner as a number
+  case $(ls -ldn "$1" | { read -r mode _ owner _ && printf '%s %s' "$mode" "$owner"; }) in
+  d????w* | d???????w*) return 1 ;; # whoever else may write there could change what is started
+  *" $(id -u)") ;;
+  *) return 1 ;;
+  esac
   printf '#!/bin/sh\n' >"$1/.try.$$" 2>/dev/null || return 1
   chmod 700 "$1/.try.$$"
   if "$1/.try.$$" 2>/dev/null; then works=0; else works=1; fi
