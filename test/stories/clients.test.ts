@@ -1,0 +1,170 @@
+/**
+ * Other people's clients, each against the same agent: what it ran ends with 0 and what it copied is
+ * equal. Most cannot start a proxy command in a portable way, so wsproxy listens on a local port.
+ */
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import {
+  type AgentProgram,
+  agentProgram,
+  endPrograms,
+  ours,
+  relayProgram,
+} from "../support/programs.ts";
+import { freePort } from "../support/started.ts";
+import { run } from "../support/world.ts";
+
+let agent: AgentProgram;
+let port: number;
+let dir: string;
+let env: Record<string, string>;
+const data = randomBytes(300_000);
+const sum = createHash("sha256").update(data).digest("hex");
+
+before(async () => {
+  const relay = await relayProgram();
+  agent = await agentProgram(relay.url);
+  writeFileSync(join(agent.dir, ".hold"), "");
+  writeFileSync(join(agent.dir, "data"), data);
+  port = await freePort();
+  const listener = ours("wsproxy", ["--listen", String(port), agent.ready.clientUrl]);
+  await listener.see("Listening on");
+  dir = join(agent.dir, "client");
+  mkdirSync(join(dir, ".ssh"), { recursive: true });
+  env = { HOME: dir, PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
+  const { status, stderr } = await run("puttygen", [
+    agent.keyFile,
+    "-o",
+    join(dir, "key.ppk"),
+    "-O",
+    "private",
+  ]);
+  assert.equal(status, 0, stderr);
+});
+after(endPrograms);
+
+async function does(file: string, args: readonly string[], input?: string): Promise<string> {
+  const how = { cwd: dir, env, ...(input !== undefined && { input }) };
+  const { status, stdout, stderr } = await run(file, args, how);
+  assert.equal(status, 0, `${file}: ${stderr}${stdout}`);
+  return stdout.toString();
+}
+const arrived = (name: string): void => {
+  const file = join(dir, name);
+  assert.equal(createHash("sha256").update(readFileSync(file)).digest("hex"), sum);
+  rmSync(file);
+};
+
+test("PuTTY's plink and psftp", async () => {
+  const to = ["-batch", "-P", String(port), "-i", "key.ppk", "-hostkey", agent.ready.fingerprint];
+  assert.equal(await does("plink", ["-ssh", ...to, "job@127.0.0.1", "echo hello"]), "hello\n");
+  await does("psftp", [...to, "job@127.0.0.1"], "get data\nput data back\n");
+  arrived("data");
+  assert.deepEqual(readFileSync(join(agent.dir, "back")), data);
+});
+
+test("dropbear's dbclient", async () => {
+  const key = await run("dropbearconvert", [
+    "openssh",
+    "dropbear",
+    agent.keyFile,
+    join(dir, "key.db"),
+  ]);
+  assert.equal(key.status, 0, key.stderr);
+  const args = ["-y", "-i", "key.db", "-p", String(port), "job@127.0.0.1"];
+  assert.equal(await does("dbclient", [...args, "echo hello"]), "hello\n");
+  const failed = await run("dbclient", [...args, "exit 7"], { cwd: dir, env });
+  assert.equal(failed.status, 7);
+});
+
+test("paramiko", async () => {
+  const script = `
+import paramiko, sys
+client = paramiko.SSHClient()
+client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
+client.connect("127.0.0.1", ${port}, "job", key_filename=${JSON.stringify(agent.keyFile)}, allow_agent=False, look_for_keys=False)
+_, out, _ = client.exec_command("echo hello; exit 7")
+print(out.read().decode().strip(), out.channel.recv_exit_status())
+sftp = client.open_sftp()
+sftp.get("data", "data")
+sftp.put("data", "back-paramiko")
+print(sftp.stat("back-paramiko").st_size)
+client.close()`;
+  assert.equal(await does("/usr/bin/python3", ["-c", script]), "hello 7\n300000\n");
+  arrived("data");
+});
+
+test("asyncssh", async () => {
+  const script = `
+import asyncio, asyncssh
+async def main():
+    async with asyncssh.connect("127.0.0.1", ${port}, username="job", client_keys=[${JSON.stringify(agent.keyFile)}], known_hosts=None) as connection:
+        done = await connection.run("echo hello; exit 7")
+        print(done.stdout.strip(), done.exit_status)
+        async with connection.start_sftp_client() as sftp:
+            await sftp.get("data")
+asyncio.run(main())`;
+  assert.equal(await does("/usr/bin/python3", ["-c", script]), "hello 7\n");
+  arrived("data");
+});
+
+const options = (): string =>
+  `-i ${agent.keyFile} -oIdentitiesOnly=yes -oUserKnownHostsFile=/dev/null -oStrictHostKeyChecking=accept-new -oBatchMode=yes`;
+
+test("lftp", async () => {
+  const script = `set sftp:connect-program "ssh -a -x ${options()}"; open sftp://job:@127.0.0.1:${port}; get data; put data -o back-lftp; cls -s; bye`;
+  await does("lftp", ["-c", script]);
+  arrived("data");
+  assert.deepEqual(readFileSync(join(agent.dir, "back-lftp")), data);
+});
+
+test("sshfs", async () => {
+  const there = join(dir, "mounted");
+  mkdirSync(there);
+  const flags = options()
+    .split(" ")
+    .slice(2)
+    .map((one) => one.slice(2))
+    .join(",");
+  await does("sshfs", [
+    "-p",
+    String(port),
+    "-o",
+    `${flags},IdentityFile=${agent.keyFile}`,
+    `job@127.0.0.1:${agent.dir}`,
+    there,
+  ]);
+  try {
+    assert.deepEqual(readFileSync(join(there, "data")), data);
+    writeFileSync(join(there, "written"), data);
+    assert.deepEqual(readFileSync(join(agent.dir, "written")), data);
+  } finally {
+    await does("fusermount3", ["-u", there]);
+  }
+});
+
+test("git over ssh", async () => {
+  const repository = join(agent.dir, "repository");
+  await does("git", ["init", "-q", "-b", "main", repository]);
+  const own = ["-c", "user.name=x", "-c", "user.email=x@x"];
+  await does("git", ["-C", repository, ...own, "commit", "-q", "--allow-empty", "-m", "first"]);
+  const how = { cwd: dir, env: { ...env, GIT_SSH_COMMAND: `ssh ${options()}` } };
+  const clone = await run(
+    "git",
+    ["clone", "-q", `ssh://job@127.0.0.1:${port}${repository}`, "cloned"],
+    how,
+  );
+  assert.equal(clone.status, 0, clone.stderr);
+});
+
+test("ansible pings", async () => {
+  writeFileSync(
+    join(dir, "hosts"),
+    `job ansible_host=127.0.0.1 ansible_port=${port} ansible_user=job ansible_ssh_common_args='${options()}' ansible_python_interpreter=/usr/bin/python3\n`,
+  );
+  const said = await does("ansible", ["-i", "hosts", "-m", "ping", "job"]);
+  assert.match(said, /"ping": "pong"/);
+});
