@@ -38,6 +38,22 @@ function compressAll(dir, kinds = ["gz", "br"]) {
 }
 
 patchSsh2();
+/** What the programs are made of, as CycloneDX; without what differs from build to build. */
+function writeBillOfMaterials(file) {
+  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
+  const text = execFileSync(npm, ["sbom", "--sbom-format", "cyclonedx"], {
+    cwd: root,
+    encoding: "utf8",
+    maxBuffer: 64 * 1024 * 1024,
+    shell: process.platform === "win32",
+  });
+  const { serialNumber, metadata, ...bom } = JSON.parse(text);
+  const { timestamp, component, ...rest } = metadata;
+  // npm takes the folder's name for the package's.
+  const named = { ...component, name: "converge" };
+  writeFileSync(file, `${JSON.stringify({ ...bom, metadata: { ...rest, component: named } })}\n`);
+}
+
 try {
   run(tsc, "-p", "tsconfig.build.json", "--outDir", made);
   const vite = folder("node_modules/vite/bin/vite.js");
@@ -46,6 +62,7 @@ try {
   for (const name of ["agent", "wsproxy"])
     await bundle(`cli/${name}.ts`, folder(`${made}/downloads/${name}.cjs`));
   compressAll(folder(`${made}/downloads`), ["gz"]);
+  writeBillOfMaterials(folder(`${made}/sbom.json`));
   cpSync(folder("web/bootstrap"), folder(`${made}/bootstrap`), { recursive: true });
   for (const name of ["converge", "agent", "wsproxy"])
     chmodSync(folder(`${made}/cli/${name}.js`), 0o755);

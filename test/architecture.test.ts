@@ -84,3 +84,14 @@ test("ssh2's native addon is not there, since it breaks OpenSSH's default cipher
   const require = createRequire(import.meta.url);
   assert.equal(require("ssh2/lib/protocol/crypto.js").bindingAvailable, false);
 });
+
+test("what guards us is as new as it must be: no known hole in ws, the very ssh2 that is patched", async () => {
+  const { createRequire } = await import("node:module");
+  const require = createRequire(import.meta.url);
+  const version = (name: string): number[] =>
+    require(`${name}/package.json`).version.split(".").map(Number);
+  const [major = 0, minor = 0] = version("ws");
+  assert.ok(major > 8 || (major === 8 && minor >= 21), "ws before 8.21 keeps tiny fragments");
+  assert.deepEqual(version("ssh2"), [1, 17, 0]);
+  assert.match(readFileSync(join(root, ".npmrc"), "utf8"), /^ignore-scripts=true$/m);
+});

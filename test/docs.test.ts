@@ -148,3 +148,24 @@ for (const name of ["docs/operating.md", "docs/protocol.md"])
     for (const [, file = ""] of read(name).matchAll(/`(deploy\/[\w./-]+)`/g))
       assert.ok(existsSync(join(root, file)), file);
   });
+
+test("each of the ten promises names tests that are there", () => {
+  const [, promises = ""] = /## What is promised\n([\s\S]*?)\n## /.exec(read("SECURITY.md")) ?? [];
+  const items = promises.split(/\n(?=\d+\. )/).slice(1);
+  assert.equal(items.length, 10);
+  for (const item of items) {
+    const text = item.replace(/\s+/g, " ");
+    const named = [...text.matchAll(/`(test\/[^`]+)`: ((?:"[^"]+"(?:, )?)+)/g)];
+    assert.ok(named.length > 0, text);
+    for (const [, file = "", names = ""] of named)
+      for (const [, name = ""] of names.matchAll(/"([^"]+)"/g))
+        assert.ok(read(file).includes(`"${name}"`), `${file} has no test "${name}"`);
+  }
+});
+
+test("the build says what is in it", () => {
+  const { bomFormat, metadata, components } = JSON.parse(read("dist/sbom.json"));
+  assert.deepEqual([bomFormat, metadata.component.name], ["CycloneDX", "converge"]);
+  const names = components.map(({ name }: { name: string }) => name);
+  for (const name of ["ws", "ssh2", "xstate", "fastify"]) assert.ok(names.includes(name), name);
+});

@@ -16,7 +16,7 @@ test("packed, installed and started, it brings a person into a job", async () =>
   const [packed] = JSON.parse(npm("pack", root, "--json", "--ignore-scripts"));
   const names: string[] = packed.files.map(({ path }: { path: string }) => path);
   assert.ok(statSync(join(dir, packed.filename)).size < 4_000_000, `${packed.size} bytes`);
-  const wanted = /^(?:package\.json|README\.md|LICENSE|dist\/.+)$/;
+  const wanted = /^(?:package\.json|README\.md|SECURITY\.md|LICENSE|dist\/.+)$/;
   assert.deepEqual(
     names.filter((name) => !wanted.test(name) || /test|\.ts$|\.map$|agent-linux/.test(name)),
     [],
