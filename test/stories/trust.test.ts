@@ -23,6 +23,7 @@ import {
   ssh,
   sshArgs,
 } from "../support/programs.ts";
+import { kexInit, packet, string } from "../support/raw-ssh.ts";
 import { freePort, hold } from "../support/started.ts";
 import { stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
@@ -199,6 +200,29 @@ describe("the agent's ssh server", () => {
         said.some((text) => (typeof reason === "string" ? text === reason : reason.test(text))),
         said.join(),
       );
+    }
+  });
+
+  test("strict key exchange: a packet slipped in before the keys ends the connection", async () => {
+    const client = `${world.relay.url.href.replace(/\/$/, "")}/client/${world.agent.id}`;
+    for (const [strict, isCut] of [
+      [",kex-strict-c-v00@openssh.com", true],
+      ["", false],
+    ] as const) {
+      const link = stranger(client, null);
+      await until("it is open", link.isOpen);
+      const ignore = packet(Buffer.concat([Buffer.of(2), string("slipped in")])); // RFC 4253 11.2
+      link.socket.send(Buffer.from("SSH-2.0-byhand\r\n"));
+      link.socket.send(packet(kexInit(`curve25519-sha256${strict}`)));
+      link.socket.send(ignore);
+      // Where it may be there the exchange goes on, up to this key of no use.
+      link.socket.send(packet(Buffer.concat([Buffer.of(30), string(Buffer.alloc(32, 9))])));
+      const heard = (): Buffer =>
+        Buffer.concat(link.heard.filter((part) => typeof part !== "string"));
+      const hasAnswer = (): boolean => heard().includes("ssh-ed25519\0\0\0 ");
+      await until("an answer, or the end", () => hasAnswer() || link.closed());
+      assert.equal(hasAnswer(), !isCut, strict);
+      link.socket.terminate();
     }
   });
 
