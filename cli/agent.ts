@@ -110,6 +110,9 @@ Exit status: 0 the last client left, or silence; 2 usage, 3 relay unreachable, 4
 5 version, 6 refused, 130/143 signal.`,
   );
 
+/** Ids below this are easily guessed. */
+const shortChars = 8;
+
 /** `--id` or one that belongs to this very key. */
 function idFrom(text: string | undefined, derived: ReturnType<typeof derivedId>) {
   if (text === undefined) return derived;
@@ -151,6 +154,8 @@ void main(async (signal) => {
   const identity = newIdentity();
   const id = idFrom(flags["id"], derivedId(identity.key));
   const { hostKey, job } = hostKeyFrom(flags["hostKey"], flags["hostKeySecretEnv"]);
+  const log = openLog("agent", flags["logLevel"]);
+  if (id.length < shortChars) log.warn({ id }, "short id: others may guess it, or want it too");
   const isOpen = !flags["readOnly"];
   const limits = {
     timeoutMs: flags["timeout"],
@@ -198,7 +203,7 @@ void main(async (signal) => {
       announce,
     },
     systemClock,
-    openLog("agent", flags["logLevel"]),
+    log,
   );
   agent = startAgent(
     { id, limits, fingerprint: hostKey.fingerprint, relay: relay.host },

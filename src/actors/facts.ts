@@ -20,6 +20,8 @@ export const refusalReasons = [
   "url too long",
   "no such path",
   "bad request",
+  "origin",
+  "too many misses",
   "too many waiting",
   "unknown ticket",
   "draining",

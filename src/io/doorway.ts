@@ -16,6 +16,7 @@ import { bucket } from "./bucket.ts";
 import { pathOf, type Refusal, readDoor } from "./doors.ts";
 import { derivedId, isAnswer, looksDerived, newNonce, newTicket, spareId } from "./identity.ts";
 import type { Links } from "./links.ts";
+import { openMisses } from "./misses.ts";
 import type { Origin } from "./origin.ts";
 import { plainText } from "./text.ts";
 import {
@@ -43,6 +44,8 @@ export interface Doorway {
   welcome(control: LinkId, id: RendezvousId): void;
   /** Nothing can dial back with this ticket any more. */
   forget(ticket: Ticket): void;
+  /** A client of that address asked for an id that nobody has. */
+  missed(address: string): void;
   /**
    * From now on every upgrade is answered 503, who still waits for an agent is sent away, and
    * agents are told that the relay ends in so many milliseconds.
@@ -73,6 +76,7 @@ export function openDoorway(
     if (parkedAt) park(parkedAt, -1);
     return tickets.delete(ticket);
   };
+  const misses = openMisses(clock);
   const registering = new Map<LinkId, (id: RendezvousId) => void>();
   let isDraining = false;
 
@@ -262,12 +266,21 @@ export function openDoorway(
         refuse(request, socket, { reason, status, sentence });
       if (isDraining) return sayNo("draining", 503, "The relay is restarting: try again.");
       const door = readDoor(target, contextPath);
+      if (door.kind === "none") return refuse(request, socket, door);
+      // Programs send no Origin. A page that does is somebody else's, or has nothing to do here.
+      const page = request.headers.origin;
+      if (page !== undefined && !(door.kind === "client" && origin.isOwn(request, page)))
+        return sayNo("origin", 403, "Web pages of others may not come in here.");
       switch (door.kind) {
-        case "none":
-          return refuse(request, socket, door);
         case "agent":
           return control.handleUpgrade(request, socket, head, admitAgent(door.id, request));
         case "client":
+          if (!misses.mayAsk(origin.addressOf(request)))
+            return sayNo(
+              "too many misses",
+              429,
+              "Too many unknown ids from your address: wait a minute.",
+            );
           if (door.waitMs > 0 && (parked.get(origin.addressOf(request)) ?? 0) >= parkedMost)
             return sayNo("too many waiting", 429, "Too many clients of your address are waiting.");
           return data.handleUpgrade(
@@ -285,6 +298,7 @@ export function openDoorway(
     },
     welcome: (link, id) => registering.get(link)?.(id),
     forget: take,
+    missed: misses.note,
     drain: (leftMs) => {
       isDraining = true;
       for (const link of registering.keys()) links.say(link, { type: "ending", leftMs });

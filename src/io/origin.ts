@@ -11,6 +11,8 @@ export interface Origin {
   addressOf(request: IncomingMessage): string;
   /** The relay's own URL up to and including the context path, without a slash at the end. */
   baseOf(request: IncomingMessage): string;
+  /** Whether an `Origin` header (RFC 6454 7) names this relay's own pages. */
+  isOwn(request: IncomingMessage, page: string): boolean;
   /** Every `host[:port]` under which a peer may rightly know this relay. */
   hostsOf(request: IncomingMessage): string[];
 }
@@ -55,6 +57,11 @@ export function originOf(config: OriginConfig): Origin {
       forwarded(request, "host") ?? plainText(request.headers.host ?? "", 300),
       isSecure(request),
     );
+  const hostsOf = (request: IncomingMessage): string[] => [
+    seenHost(request),
+    canonicalHost(plainText(request.headers.host ?? "", 300), config.hasTls),
+    ...(config.publicUrl ? [config.publicUrl.host] : []),
+  ];
   return {
     addressOf: (request) => {
       try {
@@ -67,10 +74,7 @@ export function originOf(config: OriginConfig): Origin {
       config.publicUrl
         ? config.publicUrl.href.replace(/\/+$/, "")
         : `${isSecure(request) ? "https" : "http"}://${seenHost(request)}${config.contextPath}`,
-    hostsOf: (request) => [
-      seenHost(request),
-      canonicalHost(plainText(request.headers.host ?? "", 300), config.hasTls),
-      ...(config.publicUrl ? [config.publicUrl.host] : []),
-    ],
+    isOwn: (request, page) => URL.canParse(page) && hostsOf(request).includes(new URL(page).host),
+    hostsOf,
   };
 }

@@ -44,6 +44,8 @@ export interface PagesViews {
   readonly site: Site;
   readonly live: LiveRoster;
   baseOf(request: IncomingMessage): string;
+  /** Whether an `Origin` header names this relay. */
+  isOwn(request: IncomingMessage, page: string): boolean;
 }
 
 const cookieName = "converge-usage";
@@ -81,10 +83,15 @@ const securityHeaders = {
 export async function addPages(
   app: FastifyInstance,
   config: PagesConfig,
-  { site, live, baseOf }: PagesViews,
+  { site, live, baseOf, isOwn }: PagesViews,
 ): Promise<void> {
   const { contextPath } = config;
   const filesNow = downloadsIn(config.downloads);
+  app.addHook("onRequest", (request, reply, done) => {
+    const { origin } = request.headers;
+    if (origin === undefined || isOwn(request.raw, origin)) return done();
+    reply.code(403).send({ error: "Pages of other sites may not ask here." });
+  });
   app.addHook("onSend", (_request, reply, _payload, done) => {
     reply.headers(securityHeaders);
     done();

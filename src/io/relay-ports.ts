@@ -59,8 +59,9 @@ export function openRelayPorts(config: OriginConfig, clock: Clock, log: Log): Op
       links.say(agent.control, { type: "summon", ticket, client: facts });
     },
     splice: links.splice,
-    hangUp: ({ client, dialled, ticket, outcome }) => {
+    hangUp: ({ client, dialled, ticket, outcome, facts }) => {
       doorway.forget(ticket);
+      if (outcome.kind === "no such rendezvous") doorway.missed(facts.address);
       const { code, reason } = farewell(outcome);
       links.shut(client, code, reason);
       if (dialled) links.shut(dialled, code, reason);
@@ -71,7 +72,7 @@ export function openRelayPorts(config: OriginConfig, clock: Clock, log: Log): Op
     },
     countsOf: links.countsOf,
     listen: async ({ metricsAt, ...where }, { site, live, ...folders }) => {
-      const views = { site, live, baseOf: origin.baseOf };
+      const views = { site, live, baseOf: origin.baseOf, isOwn: origin.isOwn };
       const answer = {
         contentType: metrics.contentType,
         text: () => metrics.text({ census: live.census(), totals: links.totals(), isDraining }),
