@@ -12,8 +12,8 @@ const graceMs = 30_000;
 const identMaxBytes = 512;
 /** A key exchange and six tries of large keys need a tenth of it. */
 const bytesMost = 256 * 1024;
-/** Connections that have not logged in; one more puts a random one out, as sshd's MaxStartups does. */
-export const strangersMost = 20;
+/** Connections that have not logged in, as in sshd's MaxStartups; one more puts a random one out. */
+export const strangersMost = 100;
 
 /** Calls `cut` with a reason, once, when a bound is broken before `isKnown` says so. */
 export function boundBeforeLogin(
