@@ -3,6 +3,7 @@
  * the files.
  */
 import type { JSX } from "preact";
+import { powershell, type Shell, sh } from "../src/actors/quoting.ts";
 import { CodeBlock } from "./code-block.tsx";
 import { Scroll } from "./scroll.tsx";
 import { bytesText } from "./sessions.tsx";
@@ -16,19 +17,25 @@ export interface Download {
   readonly sha256: string;
 }
 
-/** Who a file is for, by its name. */
-function forWhom(name: string): string {
-  const [, os = "", cpu = ""] = /-(linux|macos|darwin|win)-(x64|arm64)/.exec(name) ?? [];
+const systemNames: Record<string, string> = { linux: "Linux", win: "Windows" };
+
+/** What a file is and for whom, by its name. */
+function describe(name: string): string {
+  const [, os = "", cpu = ""] = /-(linux|win)-(x64|arm64)/.exec(name) ?? [];
   if (name.endsWith(".cjs")) return "any system with Node 20 or newer";
-  if (name.endsWith(".exe") && !os) return "Windows";
-  const systems: Record<string, string> = { linux: "Linux", win: "Windows" };
-  return os ? `${systems[os] ?? "macOS"}, ${cpu}` : "";
+  if (name.startsWith("libs-")) return "a C library, for Alpine and busybox; the script takes it";
+  if (os) return `${systemNames[os]}, ${cpu}; agent and wsproxy in one, no Node needed`;
+  const target = name.endsWith(".exe") ? "agent-win-x64.exe" : "agent-linux-x64";
+  return ["agent", "wsproxy"].includes(name.replace(".exe", "")) ? `short for ${target}` : "";
 }
 
 export function DownloadsPage(props: { files: readonly Download[]; base: string }): JSX.Element {
   const { files, base } = props;
-  const first = files[0]?.name ?? "agent.cjs";
+  const first = (files.find(({ name }) => name === "wsproxy.cjs") ?? files[0])?.name ?? "";
   const url = `${base}/static/${first}`;
+  const at = (name: string, shell: Shell = sh): string => shell.word(`${base}/${name}`);
+  const block = (name: string): string =>
+    `& ([scriptblock]::Create((Invoke-RestMethod ${at(name, powershell)})))`;
   return (
     <>
       <h1>Downloads</h1>
@@ -43,6 +50,28 @@ export function DownloadsPage(props: { files: readonly Download[]; base: string 
         </p>
       ) : (
         <>
+          <h2>In one line</h2>
+          <p>
+            Each fetches what fits the machine, checks its SHA-256, keeps it in a cache and starts
+            or installs it. <a href="usage">Usage</a> writes the first one for your CI.
+          </p>
+          <CodeBlock
+            id="agent-line"
+            label="The agent, in a job"
+            code={`curl -fsSL ${at("agent.sh")} | sh -s -- --authorized-keys FILE`}
+          />
+          <CodeBlock
+            id="wsproxy-line"
+            label="wsproxy, on your machine"
+            code={`curl -fsSL ${at("wsproxy.sh")} | sh`}
+          />
+          <CodeBlock
+            id="agent-block"
+            label="The agent, PowerShell"
+            code={`${block("agent.ps1")} --authorized-keys FILE`}
+          />
+          <CodeBlock id="wsproxy-block" label="wsproxy, PowerShell" code={block("wsproxy.ps1")} />
+          <h2>Files</h2>
           <Scroll label="Files">
             <table class="wide">
               <caption class="unseen">Files that this relay serves</caption>
@@ -62,7 +91,7 @@ export function DownloadsPage(props: { files: readonly Download[]; base: string 
                         {name}
                       </a>
                     </th>
-                    <td>{forWhom(name)}</td>
+                    <td>{describe(name)}</td>
                     <td>{bytesText(bytes)}</td>
                     <td>
                       <code class="hash">{sha256}</code>
@@ -72,19 +101,19 @@ export function DownloadsPage(props: { files: readonly Download[]; base: string 
               </tbody>
             </table>
           </Scroll>
-          <h2>Fetch one</h2>
-          <CodeBlock id="curl" label="curl" code={`curl -fsSLO ${url}`} />
-          <CodeBlock id="wget" label="wget" code={`wget ${url}`} />
+          <h2>Fetch one by hand</h2>
+          <CodeBlock id="curl" label="curl" code={`curl -fsSLO ${sh.word(url)}`} />
+          <CodeBlock id="wget" label="wget" code={`wget ${sh.word(url)}`} />
           <CodeBlock
             id="powershell"
             label="PowerShell"
-            code={`Invoke-WebRequest ${url} -OutFile ${first}`}
+            code={`Invoke-WebRequest ${powershell.word(url)} -OutFile ${first}`}
           />
           <h2>Check it</h2>
           <CodeBlock
             id="check"
             label="Linux"
-            code={`curl -fsSL ${base}/static/SHA256SUMS | sha256sum --check --ignore-missing`}
+            code={`curl -fsSL ${at("static/SHA256SUMS")} | sha256sum --check --ignore-missing`}
           />
         </>
       )}

@@ -4,6 +4,7 @@
  */
 import { type ReadonlySignal, signal } from "@preact/signals";
 import type { JSX, VNode } from "preact";
+import { sh } from "../src/actors/quoting.ts";
 import type { AgentRow, ClientRow } from "../src/actors/roster.ts";
 import { spoken } from "../src/actors/words.ts";
 import { CodeBlock } from "./code-block.tsx";
@@ -149,7 +150,11 @@ export function SessionsTable(props: {
         <p>
           <b>Nobody is here.</b> A session appears as soon as a job starts its agent:
         </p>
-        <CodeBlock id="start" label="In the job" code={`agent ${base}`} />
+        <CodeBlock
+          id="start"
+          label="In the job"
+          code={`curl -fsSL ${sh.word(`${base}/agent.sh`)} | sh`}
+        />
         <p>
           <a href="usage">Usage</a> makes the exact lines for your CI.
         </p>

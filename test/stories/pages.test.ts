@@ -87,6 +87,27 @@ describe("every page", () => {
     });
 });
 
+test("downloads tell what each file is, its size and hash, and how to fetch it", async () => {
+  const world = await meet(null);
+  const { page, context, faults } = await openPage(browser);
+  await page.goto(`${base(world)}/downloads`);
+  const sums = await (await fetch(`${base(world)}/static/SHA256SUMS`)).text();
+  const row = page.locator("tbody tr");
+  for (const name of ["agent", "agent.cjs", "agent-linux-x64", "wsproxy.cjs"]) {
+    const shown = row.filter({ has: page.getByRole("link", { name, exact: true }) });
+    const [, sha256 = "none"] = new RegExp(`^(\\w+) {2}${name}$`, "m").exec(sums) ?? [];
+    assert.ok((await shown.textContent())?.includes(sha256), name);
+  }
+  await page.getByText("short for agent-linux-x64").first().waitFor();
+  assert.equal(
+    await page.locator("#wsproxy-line").textContent(),
+    `curl -fsSL ${base(world)}/wsproxy.sh | sh`,
+  );
+  assert.deepEqual(await faults(), []);
+  await context.close();
+  await world.close();
+});
+
 describe("live sessions", () => {
   let world: World;
   afterEach(() => world.close());
