@@ -12,12 +12,14 @@ import { readTls } from "../src/io/http-server.ts";
 import { openLog } from "../src/io/log.ts";
 import { readManifest } from "../src/io/pages.ts";
 import { openRelayPorts } from "../src/io/relay-ports.ts";
+import { defaultLimits } from "../src/io/threshold.ts";
 import { version } from "../src/io/version.ts";
 import { siteOf } from "../web/site.tsx";
 import { main } from "./exit.ts";
 import {
   contextPath,
   duration,
+  integer,
   listenAddress,
   logLevel,
   option,
@@ -60,6 +62,21 @@ const command = program("converge", version, "The relay: joins agents and ssh cl
       "--metrics-listen <[host:]port>",
       "serve /metrics alone there (default: with everything else)",
     ).argParser(listenAddress("127.0.0.1")),
+  )
+  .addOption(
+    option("--agents-per-address <n>", "agents that one address may connect")
+      .argParser(integer(1, 1_000_000))
+      .default(defaultLimits.agentsPerAddress),
+  )
+  .addOption(
+    option("--connections-per-second <n>", "of one address; twenty times as many at once")
+      .argParser(integer(1, 1_000_000))
+      .default(defaultLimits.connectionsPerSecond),
+  )
+  .addOption(
+    option("--max-connections <n>", "websockets of all together")
+      .argParser(integer(1, 1_000_000))
+      .default(defaultLimits.maxConnections),
   )
   .addOption(option("--check-config", "validate the configuration and exit"))
   .addOption(option("--log-level <level>", "pino level").argParser(logLevel).default("info"));
@@ -104,6 +121,11 @@ await main(async (signal) => {
       contextPath: flags["contextPath"],
       trustProxy: flags["trustProxy"],
       hasTls: tls !== null,
+      limits: {
+        agentsPerAddress: flags["agentsPerAddress"],
+        connectionsPerSecond: flags["connectionsPerSecond"],
+        maxConnections: flags["maxConnections"],
+      },
     },
     systemClock,
     log,

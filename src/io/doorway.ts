@@ -16,9 +16,9 @@ import { bucket } from "./bucket.ts";
 import { pathOf, type Refusal, readDoor } from "./doors.ts";
 import { derivedId, isAnswer, looksDerived, newNonce, newTicket, spareId } from "./identity.ts";
 import type { Links } from "./links.ts";
-import { openMisses } from "./misses.ts";
 import type { Origin } from "./origin.ts";
 import { plainText } from "./text.ts";
+import type { Threshold } from "./threshold.ts";
 import {
   type CloseCode,
   closeCodes,
@@ -34,8 +34,7 @@ import {
 
 /** How long an agent may take to answer the challenge. */
 const registerMs = 10_000;
-/** Clients of one address that asked to wait and have not been joined with an agent. */
-const parkedMost = 100;
+
 export interface Doorway {
   readonly arrivals: Observable<RelayEvent>;
   /** For the http server's `upgrade` event. */
@@ -44,8 +43,6 @@ export interface Doorway {
   welcome(control: LinkId, id: RendezvousId): void;
   /** Nothing can dial back with this ticket any more. */
   forget(ticket: Ticket): void;
-  /** A client of that address asked for an id that nobody has. */
-  missed(address: string): void;
   /**
    * From now on every upgrade is answered 503, who still waits for an agent is sent away, and
    * agents are told that the relay ends in so many milliseconds.
@@ -56,27 +53,19 @@ export interface Doorway {
 export function openDoorway(
   links: Links,
   origin: Origin,
+  threshold: Threshold,
   contextPath: string,
   clock: Clock,
   record: (fact: RelayFact) => void,
 ): Doorway {
   const arrivals = new Subject<RelayEvent>();
-  /** How many clients of an address wait for an agent that is not there. */
-  const parked = new Map<string, number>();
-  const park = (address: string, more: 1 | -1): void => {
-    const count = (parked.get(address) ?? 0) + more;
-    if (count > 0) parked.set(address, count);
-    else parked.delete(address);
-  };
   /** Who knocked and has not been dialled back, by ticket. */
-  const tickets = new Map<Ticket, { link: LinkId; parkedAt: string | null }>();
+  const tickets = new Map<Ticket, { link: LinkId; unpark: (() => void) | null }>();
   /** Whether the ticket was good; from now on it is not. */
   const take = (ticket: Ticket): boolean => {
-    const { parkedAt } = tickets.get(ticket) ?? {};
-    if (parkedAt) park(parkedAt, -1);
+    tickets.get(ticket)?.unpark?.();
     return tickets.delete(ticket);
   };
-  const misses = openMisses(clock);
   const registering = new Map<LinkId, (id: RendezvousId) => void>();
   let isDraining = false;
 
@@ -139,6 +128,7 @@ export function openDoorway(
 
   const admitAgent = (asked: RendezvousId, request: IncomingMessage) => (socket: WebSocket) => {
     const link = links.addControl(socket);
+    socket.on("close", threshold.agents.enter(origin.addressOf(request)));
     if (!speaks(request, link, socket, subprotocols.agent)) return;
     const address = origin.addressOf(request);
     const hosts = origin.hostsOf(request);
@@ -233,12 +223,12 @@ export function openDoorway(
     (id: RendezvousId, waitMs: number, request: IncomingMessage) => (socket: WebSocket) => {
       const talks = socket.protocol !== "";
       const link = links.addData(socket, talks);
+      socket.on("close", threshold.clients.enter(id));
       if (talks && !speaks(request, link, socket, subprotocols.client)) return;
       const ticket = newTicket();
       const address = origin.addressOf(request);
-      const parkedAt = waitMs > 0 ? address : null;
-      if (parkedAt) park(parkedAt, 1);
-      tickets.set(ticket, { link, parkedAt });
+      const unpark = waitMs > 0 ? threshold.parked.enter(address) : null;
+      tickets.set(ticket, { link, unpark });
       socket.on("close", () => arrivals.next({ type: "CLIENT.GONE", ticket }));
       arrivals.next({
         type: "CLIENT.KNOCKED",
@@ -271,18 +261,12 @@ export function openDoorway(
       const page = request.headers.origin;
       if (page !== undefined && !(door.kind === "client" && origin.isOwn(request, page)))
         return sayNo("origin", 403, "Web pages of others may not come in here.");
+      const tooMuch = threshold.refusalOf(origin.addressOf(request), door);
+      if (tooMuch) return refuse(request, socket, tooMuch);
       switch (door.kind) {
         case "agent":
           return control.handleUpgrade(request, socket, head, admitAgent(door.id, request));
         case "client":
-          if (!misses.mayAsk(origin.addressOf(request)))
-            return sayNo(
-              "too many misses",
-              429,
-              "Too many unknown ids from your address: wait a minute.",
-            );
-          if (door.waitMs > 0 && (parked.get(origin.addressOf(request)) ?? 0) >= parkedMost)
-            return sayNo("too many waiting", 429, "Too many clients of your address are waiting.");
           return data.handleUpgrade(
             request,
             socket,
@@ -298,7 +282,6 @@ export function openDoorway(
     },
     welcome: (link, id) => registering.get(link)?.(id),
     forget: take,
-    missed: misses.note,
     drain: (leftMs) => {
       isDraining = true;
       for (const link of registering.keys()) links.say(link, { type: "ending", leftMs });

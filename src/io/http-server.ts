@@ -40,7 +40,14 @@ export interface HttpServer {
 
 /** How often certificate files are looked at; watching by event misses renames over a mount. */
 const certificateMs = 1_000;
-const headersMaxBytes = 16 * 1024;
+/** A request that comes slowly, or stops, is cut: headers after 10 s, all of it after 15 s. */
+const limits = {
+  maxHeaderSize: 16 * 1024,
+  headersTimeout: 10_000,
+  requestTimeout: 15_000,
+  connectionsCheckingInterval: 2_000,
+} as const;
+const handshakeMs = 10_000;
 /** At the end, what connections get to close by themselves, websockets too. */
 const closeMs = 3_000;
 
@@ -69,14 +76,16 @@ export async function listen(
   views: HttpServerViews,
   log: Log,
 ): Promise<HttpServer> {
-  const limits = { maxHeaderSize: headersMaxBytes, requestTimeout: 15_000, headersTimeout: 10_000 };
   const app = Fastify({
     logger: false,
     bodyLimit: 1024,
     forceCloseConnections: true,
     serverFactory: (handler) =>
       config.tls
-        ? createTlsServer({ ...limits, ...readTls(config.tls) }, handler)
+        ? createTlsServer(
+            { ...limits, handshakeTimeout: handshakeMs, ...readTls(config.tls) },
+            handler,
+          )
         : createServer(limits, handler),
   });
   app.addHook("onSend", (_request, reply, _payload, done) => {

@@ -43,6 +43,8 @@ export interface Links {
   /** Of all splices together, those that are over too; none ever decreases. */
   totals(): Readonly<Counts>;
   all(): LinkId[];
+  /** How many there are. */
+  size(): number;
 }
 
 export function openLinks(clock: Clock): Links {
@@ -115,5 +117,6 @@ export function openLinks(clock: Clock): Links {
     },
     totals: () => [...running].reduce(addTo, { ...over }),
     all: () => [...links.keys()],
+    size: () => links.size,
   };
 }

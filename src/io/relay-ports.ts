@@ -14,6 +14,7 @@ import { openMetrics } from "./metrics.ts";
 import { serveMetrics } from "./metrics-server.ts";
 import { type OriginConfig, originOf } from "./origin.ts";
 import { addPages, type PagesConfig, type Site } from "./pages.ts";
+import { type Limits, openThreshold } from "./threshold.ts";
 import { closeCodes, farewell } from "./wire.ts";
 
 interface Address {
@@ -29,7 +30,11 @@ export interface OpenRelayPorts extends RelayPorts {
   ): Promise<HttpServer & { metricsAt: Address | null }>;
 }
 
-export function openRelayPorts(config: OriginConfig, clock: Clock, log: Log): OpenRelayPorts {
+export function openRelayPorts(
+  config: OriginConfig & { limits: Limits },
+  clock: Clock,
+  log: Log,
+): OpenRelayPorts {
   const links = openLinks(clock);
   const origin = originOf(config);
   const metrics = openMetrics();
@@ -38,7 +43,8 @@ export function openRelayPorts(config: OriginConfig, clock: Clock, log: Log): Op
     metrics.count(fact);
   };
   const { contextPath } = config;
-  const doorway = openDoorway(links, origin, contextPath, clock, record);
+  const threshold = openThreshold(config.limits, links.size, clock);
+  const doorway = openDoorway(links, origin, threshold, contextPath, clock, record);
   let isDraining = false;
   const closeAll = (): void => {
     for (const link of links.all())
@@ -61,7 +67,7 @@ export function openRelayPorts(config: OriginConfig, clock: Clock, log: Log): Op
     splice: links.splice,
     hangUp: ({ client, dialled, ticket, outcome, facts }) => {
       doorway.forget(ticket);
-      if (outcome.kind === "no such rendezvous") doorway.missed(facts.address);
+      if (outcome.kind === "no such rendezvous") threshold.missed(facts.address);
       const { code, reason } = farewell(outcome);
       links.shut(client, code, reason);
       if (dialled) links.shut(dialled, code, reason);

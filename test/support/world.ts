@@ -20,6 +20,7 @@ import type { OriginConfig } from "../../src/io/origin.ts";
 import { readManifest } from "../../src/io/pages.ts";
 import { type OpenRelayPorts, openRelayPorts } from "../../src/io/relay-ports.ts";
 import { openTerminal } from "../../src/io/terminal.ts";
+import { defaultLimits, type Limits } from "../../src/io/threshold.ts";
 import type { Ending, RendezvousId } from "../../src/machines/vocabulary.ts";
 import { siteOf } from "../../web/site.tsx";
 import { type HandClock, handClock } from "./clock.ts";
@@ -60,17 +61,19 @@ export async function openRelay(
   clock: HandClock,
   config: Partial<OriginConfig> & {
     port?: number;
+    limits?: Partial<Limits>;
     tls?: { certFile: string; keyFile: string };
   } = {},
 ): Promise<Relay> {
   const log = lines();
-  const { port = 0, tls, ...origin } = config;
+  const { port = 0, tls, limits, ...origin } = config;
   const full = {
     publicUrl: null,
     contextPath: "",
     trustProxy: [],
     hasTls: Boolean(tls),
     ...origin,
+    limits: { ...defaultLimits, ...limits },
   };
   const ports = openRelayPorts(full, clock, log);
   const actor = startRelay(ports, clock);
@@ -203,7 +206,7 @@ export function run(
 /** Puts a world together: a relay, an agent, a key. `null` starts no agent. */
 export async function meet(
   options: AgentOptions | null = {},
-  origin: Partial<OriginConfig> = {},
+  origin: Parameters<typeof openRelay>[1] = {},
   clock: HandClock = handClock(),
 ): Promise<World> {
   const dir = mkdtempSync(join(tmpdir(), "converge-test-"));

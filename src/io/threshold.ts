@@ -1,0 +1,130 @@
+/**
+ * Threshold: how much of the relay's websockets one address, one id and all together may have.
+ * What is too much is refused before there is a websocket. It knows no session.
+ */
+import { isIPv6 } from "node:net";
+import type { Clock } from "../actors/clock.ts";
+import { bucket } from "./bucket.ts";
+import type { Door, Refusal } from "./doors.ts";
+import { openMisses } from "./misses.ts";
+
+export interface Limits {
+  /** Agents' control links of one address. */
+  readonly agentsPerAddress: number;
+  /** Upgrades of one address in the long run; at once it may be twenty times as many. */
+  readonly connectionsPerSecond: number;
+  /** Websockets altogether. */
+  readonly maxConnections: number;
+}
+
+/** Generous: a whole CI fleet may be behind one address. */
+export const defaultLimits: Limits = {
+  agentsPerAddress: 5_000,
+  connectionsPerSecond: 100,
+  maxConnections: 20_000,
+};
+
+/** Clients of one id, whether they are joined or wait. */
+export const clientsPerId = 200;
+/** Clients of one address that asked to wait and have not been joined with an agent. */
+const parkedMost = 100;
+const burstSeconds = 20;
+/** Addresses that are remembered; beyond, the one that was quiet longest is forgotten. */
+const addressesMost = 10_000;
+
+/** Counts what is there now, by key; nothing stays of a key that has none. */
+interface Tally {
+  of(key: string): number;
+  /** One more; what it returns takes it away again, once. */
+  enter(key: string): () => void;
+}
+
+export interface Threshold {
+  /** Why this may not come in, or null. Asking counts. */
+  refusalOf(address: string, door: Door): Refusal | null;
+  readonly agents: Tally;
+  readonly clients: Tally;
+  readonly parked: Tally;
+  /** A client of that address asked for an id that nobody has. */
+  missed(address: string): void;
+}
+
+/** Whose address it is: of IPv6 the first 64 bits, for whoever has one of those has them all. */
+export function holderOf(address: string): string {
+  if (!isIPv6(address)) return address;
+  // A URL has the shortest form (RFC 5952), without a zone.
+  const { hostname } = new URL(`http://[${address.replace(/%.*$/, "")}]`);
+  const [head = "", tail] = hostname.slice(1, -1).split("::");
+  const groups = (text = ""): string[] => (text === "" ? [] : text.split(":"));
+  const gap = tail === undefined ? 0 : 8 - groups(head).length - groups(tail).length;
+  const all = [...groups(head), ...new Array<string>(gap).fill("0"), ...groups(tail)];
+  return `${all.slice(0, 4).join(":")}::/64`;
+}
+
+function tally(keyOf: (key: string) => string = (key) => key): Tally {
+  const counts = new Map<string, number>();
+  return {
+    of: (key) => counts.get(keyOf(key)) ?? 0,
+    enter: (name) => {
+      const key = keyOf(name);
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+      let isIn = true;
+      return () => {
+        const left = (counts.get(key) ?? 0) - 1;
+        if (isIn && left > 0) counts.set(key, left);
+        else if (isIn) counts.delete(key);
+        isIn = false;
+      };
+    },
+  };
+}
+
+export function openThreshold(
+  { agentsPerAddress, connectionsPerSecond, maxConnections }: Limits,
+  connections: () => number,
+  clock: Clock,
+): Threshold {
+  const arrivals = new Map<string, () => boolean>();
+  const mayCome = (holder: string): boolean => {
+    const rate =
+      arrivals.get(holder) ??
+      bucket(clock, burstSeconds * connectionsPerSecond, connectionsPerSecond);
+    arrivals.delete(holder); // and in again as the newest
+    arrivals.set(holder, rate);
+    const [quietest] = arrivals.keys();
+    if (arrivals.size > addressesMost && quietest !== undefined) arrivals.delete(quietest);
+    return rate();
+  };
+  const misses = openMisses(clock);
+  const agents = tally(holderOf);
+  const clients = tally();
+  const parked = tally(holderOf);
+  const tooMany = (reason: Refusal["reason"], sentence: string): Refusal => ({
+    reason,
+    status: 429,
+    sentence,
+  });
+  return {
+    agents,
+    clients,
+    parked,
+    missed: (address) => misses.note(holderOf(address)),
+    refusalOf: (address, door) => {
+      const holder = holderOf(address);
+      if (connections() >= maxConnections)
+        return { reason: "full", status: 503, sentence: "The relay is full: try again later." };
+      if (!mayCome(holder))
+        return tooMany("too fast", "Your address connects too often: wait a minute.");
+      if (door.kind === "agent" && agents.of(address) >= agentsPerAddress)
+        return tooMany("too many agents", "Too many agents of your address are connected.");
+      if (door.kind !== "client") return null;
+      if (!misses.mayAsk(holder))
+        return tooMany("too many misses", "Too many unknown ids from your address: wait a minute.");
+      if (door.waitMs > 0 && parked.of(address) >= parkedMost)
+        return tooMany("too many waiting", "Too many clients of your address are waiting.");
+      if (clients.of(door.id) >= clientsPerId)
+        return tooMany("too many clients", "Too many clients are connected with this id.");
+      return null;
+    },
+  };
+}

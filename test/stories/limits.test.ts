@@ -1,0 +1,132 @@
+/**
+ * Limits: what one address, one id and all together may have of the relay, and what becomes of a
+ * request that never gets finished.
+ */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { test } from "node:test";
+import { clientsPerId, holderOf } from "../../src/io/threshold.ts";
+import { handClock } from "../support/clock.ts";
+import { register, type Stranger, stranger } from "../support/stranger.ts";
+import { until } from "../support/until.ts";
+import { meet, type World } from "../support/world.ts";
+
+const from = (address: string) => ({ headers: { "x-forwarded-for": address } });
+const behindProxy = { trustProxy: ["loopback"] };
+
+async function inWorld(
+  options: Parameters<typeof meet>[1],
+  act: (world: World, base: string) => Promise<void>,
+): Promise<void> {
+  const world = await meet(null, options, handClock({ pings: false }));
+  try {
+    await act(world, world.relay.url.href.replace(/\/$/, ""));
+  } finally {
+    await world.close();
+  }
+}
+
+/** The HTTP status, or the close code, or 101 for a link that stays open. */
+async function answerOf(link: Stranger): Promise<number> {
+  await until("an answer", () => link.refusal() ?? link.closed() ?? link.isOpen());
+  return link.refusal()?.status ?? link.closed()?.code ?? 101;
+}
+
+const reasonsOf = (world: World): unknown[] =>
+  world.relay.log.lines
+    .filter(({ message }) => message === "connection refused")
+    .map(({ fields }) => fields["reason"]);
+
+test("an address has so many agents, and another address is not disturbed", () =>
+  inWorld({ ...behindProxy, limits: { agentsPerAddress: 2 } }, async (world, base) => {
+    const one = await register(world.relay.url, "one", { options: from("192.0.2.1") });
+    await register(world.relay.url, "two", { options: from("192.0.2.1") });
+    const third = (): Stranger =>
+      stranger(`${base}/agent/three`, "converge.agent.v1", from("192.0.2.1"));
+    const refused = third();
+    assert.equal(await answerOf(refused), 429);
+    assert.match(refused.refusal()?.body ?? "", /Too many agents of your address/);
+    assert.deepEqual(reasonsOf(world), ["too many agents"]);
+    const other = await register(world.relay.url, "other", { options: from("192.0.2.2") });
+    assert.equal(other.id, "other");
+    one.socket.close(1000);
+    await until("the first is gone", () => world.relay.rows().length === 2);
+    assert.equal(await answerOf(third()), 101);
+  }));
+
+test("an address that connects too often waits, and no longer than it must", () =>
+  inWorld({ ...behindProxy, limits: { connectionsPerSecond: 1 } }, async (world, base) => {
+    const dial = (address: string) =>
+      answerOf(stranger(`${base}/dial/${"x".repeat(22)}`, "converge.data.v1", from(address)));
+    for (let n = 0; n < 20; n += 1) await dial("2001:db8::1");
+    const answers: number[] = [];
+    await until("too often", async () => {
+      answers.push(await dial(`2001:db8::${answers.length + 2}`)); // one holder, many addresses
+      return answers.at(-1) === 429;
+    });
+    assert.ok(reasonsOf(world).includes("too fast"));
+    assert.equal(await dial("2001:db8:0:1::1"), 404);
+    await world.clock.advance(2_000);
+    assert.equal(await dial("2001:db8::9"), 404);
+  }));
+
+test("a full relay says so, and answers its pages", () =>
+  inWorld({ limits: { maxConnections: 1 } }, async (world, base) => {
+    const agent = await register(world.relay.url, "only");
+    assert.equal(await answerOf(stranger(`${base}/client/only`, "converge.client.v1")), 503);
+    assert.deepEqual(reasonsOf(world), ["full"]);
+    assert.equal((await fetch(`${base}/sessions`)).status, 200);
+    agent.socket.close(1000);
+    await until("room again", () => world.relay.rows().length === 0);
+    assert.equal(await answerOf(stranger(`${base}/agent/next`, "converge.agent.v1")), 101);
+  }));
+
+test("an id has so many clients, whoever they are", () =>
+  inWorld(behindProxy, async (world, base) => {
+    await register(world.relay.url, "crowded");
+    const links = Array.from({ length: clientsPerId }, (_, n) =>
+      stranger(`${base}/client/crowded`, "converge.client.v1", from(`192.0.2.${n}`)),
+    );
+    for (const link of links) assert.equal(await answerOf(link), 101);
+    assert.equal(await answerOf(stranger(`${base}/client/crowded`, "converge.client.v1")), 429);
+    assert.deepEqual(reasonsOf(world), ["too many clients"]);
+    links[0]?.socket.terminate();
+    await until("one is gone", () => world.relay.rows()[0]?.clients.length === clientsPerId - 1);
+    assert.equal(await answerOf(stranger(`${base}/client/crowded`, "converge.client.v1")), 101);
+  }));
+
+test("a request that is never finished is cut after 15 s at most, and others are served", () =>
+  inWorld({}, async (_world, base) => {
+    const began = performance.now();
+    const parts = [
+      "",
+      "GET / HTTP/1.1\r\nHost: x\r\nX-A: ",
+      "POST /usage HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx",
+    ];
+    const ends = parts.map(async (part) => {
+      const socket = connect(Number(new URL(base).port), "127.0.0.1");
+      socket.on("error", () => {});
+      socket.resume();
+      socket.write(part);
+      const drip = setInterval(() => part && socket.write("x"), 3_000);
+      await once(socket, "close");
+      clearInterval(drip);
+      return performance.now() - began;
+    });
+    assert.equal((await fetch(`${base}/healthz`)).status, 200);
+    for (const ms of await Promise.all(ends)) assert.ok(ms < 18_500, `${ms} ms`);
+  }));
+
+test("the first half of an IPv6 address is its holder, however it is written", () => {
+  for (const [address, holder] of [
+    ["192.0.2.1", "192.0.2.1"],
+    ["unknown", "unknown"],
+    ["2001:db8::1", "2001:db8:0:0::/64"],
+    ["2001:0DB8:0:0:9:8:7:6", "2001:db8:0:0::/64"],
+    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+    ["::1", "0:0:0:0::/64"],
+    ["fe80::1%eth0", "fe80:0:0:0::/64"],
+  ] as const)
+    assert.equal(holderOf(address), holder);
+});
