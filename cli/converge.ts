@@ -104,12 +104,18 @@ function readConfig() {
   note(!existsSync(downloads), `There is no folder ${downloads} for --downloads.`);
   const isSame = metricsListen && metricsListen.port !== 0 && metricsListen.port === listen.port;
   note(
-    isSame && [listen.host, "0.0.0.0", "::"].includes(metricsListen.host),
+    isSame &&
+      [metricsListen.host, listen.host].some(
+        (host, _n, hosts) => ["0.0.0.0", "::"].includes(host) || hosts[0] === hosts[1],
+      ),
     "--metrics-listen is the address of --listen: give it another port, or leave it out.",
   );
   if (problems.length > 0) throw new ConvergeError("CONVERGE_USAGE", problems.join("\nconverge: "));
   return { flags, tls, downloads, isCheck: Boolean(flags["checkConfig"]) };
 }
+
+/** After the last word nothing may keep the process, or its supervisor would wait for it. */
+const lastMs = 2_000;
 
 await main(async (signal) => {
   const { flags, tls, downloads, isCheck } = readConfig();
@@ -154,5 +160,6 @@ await main(async (signal) => {
   await drained(relay, systemClock, 0); // sessions that were cut now have their line in the log
   relay.stop();
   log.info({}, "relay ended");
+  setTimeout(() => process.exit(), lastMs).unref(); // should anything still be open
   return 0;
 });

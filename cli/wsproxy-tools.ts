@@ -2,6 +2,7 @@
  * wsproxy's two tools for people: `ssh-config` prints a block for ~/.ssh/config, `doctor` says what
  * is between this machine and a relay. Loaded only when asked for, since each ssh starts wsproxy.
  */
+import { resolve } from "node:path";
 import { ConvergeError } from "../src/actors/errors.ts";
 import { sshConfig } from "../src/actors/ssh-command.ts";
 import { readTrust } from "../src/io/dial.ts";
@@ -33,7 +34,7 @@ export function printSshConfig(args: readonly string[]): number {
       "The URL ends with /client/ID, as the job prints it.",
     );
   const alias = flags["hostAlias"] ?? `${id}.converge`;
-  if (!/^[\w.-]+$/.test(alias))
+  if (!/^\w[\w.-]*$/.test(alias))
     throw new ConvergeError("CONVERGE_USAGE", "A --host-alias is of A-Z a-z 0-9 . _ - only.");
   const fingerprint = flags["fingerprint"] ?? null;
   if (fingerprint && !isFingerprint(fingerprint)) throw new ConvergeError("CONVERGE_USAGE", pin);
@@ -43,7 +44,7 @@ export function printSshConfig(args: readonly string[]): number {
       fingerprint,
       insecure: flags["insecure"] ?? false,
       system: process.platform === "win32" ? "windows" : "unix",
-      more: flags["ca"] ? ["--ca", flags["ca"]] : [],
+      more: flags["ca"] ? ["--ca", resolve(flags["ca"])] : [],
     }),
   );
   return 0;

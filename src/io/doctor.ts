@@ -71,7 +71,7 @@ export async function* examine(
 
   let answer: Answer;
   try {
-    answer = await ask(new URL("healthz", base), trust, signal);
+    answer = await ask(new URL("readyz", base), trust, signal);
   } catch (error) {
     const isTls = error instanceof ConvergeError && error.code === "CONVERGE_TLS";
     const finding = failed(isTls ? "TLS" : "relay", error);
@@ -95,7 +95,7 @@ export async function* examine(
     return yield {
       name: "relay",
       state: "FAIL",
-      said: `${base.host} answers, with HTTP status ${answer.status} at ${base.pathname}healthz`,
+      said: `${base.host} answers, with HTTP status ${answer.status} at ${base.pathname}readyz`,
       fix:
         answer.status === 503
           ? "It is restarting. Try again in a minute."
@@ -190,9 +190,12 @@ async function* knock(base: URL, trust: Trust, signal: AbortSignal): AsyncGenera
     };
   } catch (error) {
     const finding = failed("websocket", error);
+    const isOwnWord = /restarting|too (?:many|often)|full/i.test(finding.said);
     yield {
       ...finding,
-      fix: "Pages come through and websockets do not. A reverse proxy must pass Upgrade and Connection; a company's proxy may forbid them.",
+      fix: isOwnWord
+        ? "Try again in a minute."
+        : "Pages come through and websockets do not. A reverse proxy must pass Upgrade and Connection; a company's proxy may forbid them.",
     };
   }
 }

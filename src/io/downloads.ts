@@ -16,7 +16,7 @@ export interface DownloadFile {
 }
 
 /** Names that need no quoting anywhere; pre-compressed copies are not files of their own. */
-const isServed = (name: string): boolean =>
+export const isServed = (name: string): boolean =>
   /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name) &&
   (!/\.(?:gz|br)$/.test(name) || name.endsWith(".tar.gz"));
 
@@ -33,16 +33,18 @@ export function downloadsIn(folder: string): () => Promise<DownloadFile[]> {
   const known = new Map<string, { mtimeMs: number; file: DownloadFile }>();
   const read = async (name: string): Promise<DownloadFile[]> => {
     const path = join(folder, name);
-    const { mtimeMs, size, isFile } = await stat(path).then((s) => ({
-      mtimeMs: s.mtimeMs,
-      size: s.size,
-      isFile: s.isFile(),
-    }));
-    if (!isFile) return [];
+    // A link that leads nowhere and a file that goes meanwhile are no files.
+    const found = await stat(path).catch(() => null);
+    if (!found?.isFile()) return [];
+    const { mtimeMs, size } = found;
     const cached = known.get(name);
     if (cached?.mtimeMs === mtimeMs && cached.file.bytes === size) return [cached.file];
     const hash = createHash("sha256");
-    await pipeline(createReadStream(path), hash);
+    try {
+      await pipeline(createReadStream(path), hash);
+    } catch {
+      return [];
+    }
     const file = { name, bytes: size, sha256: hash.digest("hex") };
     known.set(name, { mtimeMs, file });
     return [file];

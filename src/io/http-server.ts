@@ -113,6 +113,13 @@ export async function listen(
   app.get(`${config.contextPath}/api/sessions`, (_request, reply) =>
     reply.header("cache-control", "no-store").send({ agents: views.sessions() }),
   );
+  app.setErrorHandler((error: { statusCode?: number; message: string }, _request, reply) => {
+    const status = error.statusCode ?? 500;
+    if (status >= 500) log.error({ reason: error.message }, "request failed");
+    return reply
+      .code(status)
+      .send({ error: status < 500 ? error.message : "Something went wrong inside the relay." });
+  });
   app.setNotFoundHandler((_request, reply) =>
     reply.code(404).send({ error: "There is nothing at this path." }),
   );

@@ -28,6 +28,8 @@ export interface OriginConfig {
 
 /** `host[:port]` in the one form that URLs have: lower case, no default port. Empty when malformed. */
 function canonicalHost(host: string, isSecure: boolean): string {
+  // What URLs allow beyond this means something to one shell or another.
+  if (!/^[\w.:[\]-]+$/.test(host)) return "";
   try {
     return new URL(`${isSecure ? "https" : "http"}://${host}`).host;
   } catch {

@@ -11,7 +11,7 @@ import { parse, serialize } from "cookie";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { LiveRoster, RosterChanges } from "../actors/live-roster.ts";
 import { bootstraps, bootstrapsIn } from "./bootstrap.ts";
-import { aliases, type DownloadFile, downloadsIn } from "./downloads.ts";
+import { aliases, type DownloadFile, downloadsIn, isServed } from "./downloads.ts";
 
 /** What a page is made from. */
 export interface PageFacts {
@@ -44,6 +44,7 @@ export interface PagesViews {
   readonly site: Site;
   readonly live: LiveRoster;
   baseOf(request: IncomingMessage): string;
+  addressOf(request: IncomingMessage): string;
   /** Whether an `Origin` header names this relay. */
   isOwn(request: IncomingMessage, page: string): boolean;
 }
@@ -52,9 +53,10 @@ const cookieName = "converge-usage";
 const cookieMaxAge = 365 * 24 * 3_600;
 /** Far beyond what the form makes, and far below what a header may hold. */
 const queryMaxLength = 6_000;
-/** Open live feeds, and what one of them may leave unread before it is cut. */
+/** Open live feeds, those of one address, and what one may leave unread before it is cut. */
 const feedsMax = 1_000;
-const feedMaxBytes = 4 * 1024 * 1024;
+const feedsPerAddress = 50;
+const feedMaxBytes = 1024 * 1024;
 /** Below the shortest idle time-out that proxies have by default. */
 const feedPingMs = 20_000;
 const hashed = /-[\w-]{8}\.\w+$/;
@@ -79,11 +81,15 @@ const securityHeaders = {
   "permissions-policy": "camera=(), geolocation=(), microphone=()",
 } as const;
 
+/** A request whose Host is no host name gets no commands made of it. */
+const isHostless = (base: string): boolean => /^\w+:\/\/(?:\/|$)/.test(base);
+const hostless = "The Host header of this request is no host name.\n";
+
 /** Adds the pages to the server, below the context path. */
 export async function addPages(
   app: FastifyInstance,
   config: PagesConfig,
-  { site, live, baseOf, isOwn }: PagesViews,
+  { site, live, baseOf, addressOf, isOwn }: PagesViews,
 ): Promise<void> {
   const { contextPath } = config;
   const filesNow = downloadsIn(config.downloads);
@@ -106,6 +112,7 @@ export async function addPages(
     cacheControl: false,
     setHeaders: (response, path) => {
       const isForever = hashed.test(path.replace(/\.(?:br|gz)$/, ""));
+      response.setHeader("vary", "accept-encoding");
       response.setHeader(
         "cache-control",
         isForever ? "public, max-age=31536000, immutable" : "public, max-age=3600",
@@ -117,6 +124,7 @@ export async function addPages(
   if (contextPath) app.get(contextPath, (_request, reply) => reply.redirect(`${contextPath}/`));
   for (const { name, path } of site.pages)
     app.get(`${contextPath}/${path}`, async (request, reply) => {
+      if (isHostless(baseOf(request.raw))) return reply.code(400).send(hostless);
       const facts = {
         base: baseOf(request.raw),
         query: name === "usage" ? remembered(request, reply, contextPath) : "",
@@ -128,7 +136,7 @@ export async function addPages(
         .type("text/html; charset=utf-8")
         .send(site.render(name, facts));
     });
-  addFeed(app, `${contextPath}/api/sessions/live`, live);
+  addFeed(app, `${contextPath}/api/sessions/live`, live, addressOf);
 }
 
 /** What machines fetch: files with validators and ranges, their hashes, and the scripts. */
@@ -150,8 +158,11 @@ async function addDownloads(
     preCompressed: true,
     index: false,
     cacheControl: false,
+    allowedPath: (path) =>
+      isServed(path.replace(/^.*\//, "").replace(/\.(?:gz|br)$/, "")) && path.lastIndexOf("/") <= 0,
     setHeaders: (response) => {
       response.setHeader("cache-control", "no-cache");
+      response.setHeader("vary", "accept-encoding");
     },
   });
   for (const [name, target] of Object.entries(aliases))
@@ -159,12 +170,12 @@ async function addDownloads(
       app.get(`${contextPath}/static/${name}`, (_request, reply) => reply.redirect(target));
   const script = bootstrapsIn(bootstrap);
   for (const name of bootstraps)
-    app.get(`${contextPath}/${name}`, async (request, reply) =>
-      reply
-        .header("cache-control", "no-cache")
-        .type(plain)
-        .send(script(name, baseOf(request.raw), await filesNow())),
-    );
+    app.get(`${contextPath}/${name}`, async (request, reply) => {
+      const base = baseOf(request.raw);
+      if (isHostless(base)) return reply.code(400).send(hostless);
+      const text = script(name, base, await filesNow());
+      return reply.header("cache-control", "no-cache").type(plain).send(text);
+    });
 }
 
 /** The query, else the cookie's; a query is kept in the cookie, `reset` forgets it. */
@@ -172,27 +183,48 @@ function remembered(request: FastifyRequest, reply: FastifyReply, contextPath: s
   const query = request.url.split("?")[1] ?? "";
   const options = { path: `${contextPath}/`, maxAge: cookieMaxAge, sameSite: "lax" } as const;
   if (query.length > queryMaxLength) return "";
-  if (new URLSearchParams(query).has("reset")) {
+  // A key that was pasted by mistake is neither kept nor shown again.
+  if (/PRIVATE(?:\+|%20)KEY/.test(query)) return "";
+  // Only the page's own form is remembered: a link from elsewhere is shown once.
+  const from = request.headers["sec-fetch-site"];
+  const isOurs = from === undefined || from === "same-origin" || from === "none";
+  if (isOurs && new URLSearchParams(query).has("reset")) {
     reply.header("set-cookie", serialize(cookieName, "", { ...options, maxAge: 0 }));
     return "";
   }
   if (query === "") return parse(request.headers.cookie ?? "")[cookieName] ?? "";
   // What a browser's cookie holds at most is 4096 bytes with its name and attributes.
-  if (encodeURIComponent(query).length < 3_900)
+  if (from === "same-origin" && encodeURIComponent(query).length < 3_900)
     reply.header("set-cookie", serialize(cookieName, query, options));
   return query;
 }
 
 /** Server-sent events (HTML Living Standard, 9.2): first the whole roster, then what changes. */
-function addFeed(app: FastifyInstance, path: string, live: LiveRoster): void {
+function addFeed(
+  app: FastifyInstance,
+  path: string,
+  live: LiveRoster,
+  addressOf: PagesViews["addressOf"],
+): void {
   let open = 0;
-  app.get(path, (_request, reply) => {
-    if (open >= feedsMax)
+  const openAt = new Map<string, number>();
+  // Everybody is told the same, so it is written once.
+  let written: { changes: RosterChanges; text: string } | null = null;
+  const textOf = (changes: RosterChanges): string => {
+    if (written?.changes !== changes)
+      written = { changes, text: `data: ${JSON.stringify(changes)}\n\n` };
+    return written.text;
+  };
+  app.get(path, { exposeHeadRoute: false }, (request, reply) => {
+    const address = addressOf(request.raw);
+    const own = openAt.get(address) ?? 0;
+    if (open >= feedsMax || own >= feedsPerAddress)
       return reply
         .code(503)
         .header("retry-after", "30")
         .send({ error: "Too many people watch this page. Try again in a minute." });
     open += 1;
+    openAt.set(address, own + 1);
     reply.hijack();
     const { raw } = reply;
     raw.writeHead(200, {
@@ -206,12 +238,15 @@ function addFeed(app: FastifyInstance, path: string, live: LiveRoster): void {
       if (raw.writableLength > feedMaxBytes) raw.destroy();
       else raw.write(text);
     };
-    const tell = (changes: RosterChanges): void => send(`data: ${JSON.stringify(changes)}\n\n`);
+    const tell = (changes: RosterChanges): void => send(textOf(changes));
     tell(live.now());
     const watching = live.changes.subscribe(tell);
     const ping = setInterval(() => send(": here\n\n"), feedPingMs);
     raw.once("close", () => {
       open -= 1;
+      const left = (openAt.get(address) ?? 1) - 1;
+      if (left > 0) openAt.set(address, left);
+      else openAt.delete(address);
       clearInterval(ping);
       watching.unsubscribe();
     });

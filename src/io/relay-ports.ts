@@ -78,7 +78,8 @@ export function openRelayPorts(
     },
     countsOf: links.countsOf,
     listen: async ({ metricsAt, ...where }, { site, live, ...folders }) => {
-      const views = { site, live, baseOf: origin.baseOf, isOwn: origin.isOwn };
+      const { baseOf, addressOf, isOwn } = origin;
+      const views = { site, live, baseOf, addressOf, isOwn };
       const answer = {
         contentType: metrics.contentType,
         text: () => metrics.text({ census: live.census(), totals: links.totals(), isDraining }),
@@ -105,6 +106,9 @@ export function openRelayPorts(
           closeAll();
           await server.close();
           await alone?.close();
+          // The last links' own ends come a turn or two after their sockets'.
+          for (let turns = 0; turns < 100 && links.size() > 0; turns += 1)
+            await new Promise((resolve) => setImmediate(resolve));
         },
       };
     },

@@ -12,6 +12,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { createServer, request, type Server } from "node:http";
@@ -250,6 +251,23 @@ describe("on a machine with Node", () => {
   });
 });
 
+test("another release in the same cache leaves a wsproxy that is installed alone", async () => {
+  const { dir } = jobFolder();
+  const env = { ...clean, HOME: dir };
+  const install = `curl -fsSL ${relay.url}/wsproxy.sh | sh`;
+  assert.equal((await run("sh", ["-c", install], { env })).status, 0);
+  const cache = join(dir, ".cache/converge");
+  const [own = ""] = readdirSync(cache).filter((name) => name.endsWith("-wsproxy.cjs"));
+  const other = `${"0".repeat(64)}-wsproxy.cjs`;
+  const ancient = `${"1".repeat(64)}-wsproxy.cjs`;
+  for (const name of [other, ancient]) writeFileSync(join(cache, name), "");
+  utimesSync(join(cache, ancient), 0, 0);
+  rmSync(join(cache, own)); // so that it is fetched, and the cache is tidied
+  assert.equal((await run("sh", ["-c", install], { env })).status, 0);
+  const left = readdirSync(cache).filter((name) => name.endsWith("-wsproxy.cjs"));
+  assert.deepEqual(left.sort(), [other, own].sort());
+});
+
 test("a cache folder that others may write to is not used", async () => {
   const { dir } = jobFolder();
   const open = join(dir, "open");
@@ -361,7 +379,14 @@ describe("what the relay serves", () => {
     assert.deepEqual(Buffer.from(await packed.arrayBuffer()), file);
     const alias = await fetch(`${relay.url}/static/agent`, { redirect: "manual" });
     assert.equal(alias.headers.get("location"), "agent-linux-x64");
-    for (const path of ["..%2f..%2fpackage.json", "../../package.json", ".hidden", "%00"])
+    for (const path of [
+      ".agent.cjs",
+      "sub/agent.cjs",
+      "..%2f..%2fpackage.json",
+      "../../package.json",
+      ".hidden",
+      "%00",
+    ])
       assert.ok((await fetch(`${relay.url}/static/${path}`)).status >= 400, path);
     const sums = await (await fetch(`${relay.url}/static/SHA256SUMS`)).text();
     const check = await run("sha256sum", ["--check", "--ignore-missing", "-"], {
@@ -373,7 +398,12 @@ describe("what the relay serves", () => {
   });
 
   test("scripts are clean for shellcheck, with whatever address the relay is asked under", async () => {
-    for (const host of ["relay.example", "it's$(touch gone)`x`", "a b"])
+    for (const [host, isGood] of [
+      ["relay.example", true],
+      ["[::1]:8000", true],
+      ["it's$(touch gone)`x`", false],
+      ["a^b", false],
+    ] as const)
       for (const name of ["agent.sh", "wsproxy.sh"]) {
         const text = await new Promise<string>((done) => {
           const asked = { port: relay.port, path: `/${name}`, headers: { host } };
@@ -385,6 +415,10 @@ describe("what the relay serves", () => {
             answer.on("end", () => done(all));
           }).end();
         });
+        if (!isGood) {
+          assert.equal(text, "The Host header of this request is no host name.\n");
+          continue;
+        }
         const { status, stdout } = await run("shellcheck", ["-"], { input: text });
         assert.deepEqual([status, stdout.toString()], [0, ""], `${name} for ${host}`);
         assert.match(text, /^relay=\S+$/m);

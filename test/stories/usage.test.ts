@@ -81,11 +81,26 @@ describe("the form", () => {
     const second = await openPage(browser);
     await second.page.goto(link);
     assert.equal(await code(second.page, "job"), want);
+    // A stranger's link must not fill in the form for a year.
     await second.page.goto(`${base}/usage`);
-    assert.equal(await code(second.page, "job"), want);
+    assert.match(await code(second.page, "job"), /^- name: Converge\n/);
+    const id = await second.page.getByLabel("Id", { exact: true }).inputValue();
+    await second.page.goto(`${base}/usage`);
+    assert.equal(await second.page.getByLabel("Id", { exact: true }).inputValue(), id);
+    await second.page.getByLabel("CI system").selectOption("Jenkins");
     await second.page.getByRole("link", { name: "forget them" }).click();
     await second.page.goto(`${base}/usage`);
     assert.match(await code(second.page, "job"), /^- name: Converge\n/);
+    const asked = await fetch(
+      `${base}/usage?keys=text&keyText=-----BEGIN+OPENSSH+PRIVATE+KEY-----`,
+      {
+        headers: { "sec-fetch-site": "same-origin" },
+      },
+    );
+    assert.deepEqual(
+      [asked.headers.get("set-cookie"), (await asked.text()).includes("PRIVATE")],
+      [null, false],
+    );
     for (const { context } of [first, second]) await context.close();
   });
 

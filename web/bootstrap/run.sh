@@ -95,13 +95,14 @@ cache=
 for folder in "${CONVERGE_CACHE:-}" "${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/converge" \
   "${TMPDIR:-/tmp}/converge-$(id -u)" "/var/tmp/converge-$(id -u)"; do
   if [ -n "$folder" ] && usable "$folder"; then
-    cache=$folder
+    cache=$(cd "$folder" && pwd -P)
     break
   fi
 done
 [ -n "$cache" ] || die "No folder can be written and run programs. Name one with CONVERGE_CACHE."
 new=$cache/.new.$$
 trap 'rm -rf "$new" "$new.gz"' EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -110,6 +111,7 @@ get() {
   sum=$(sum_of "$1") || die "This relay does not serve $1. Ask its administrator for it."
   file=$cache/$sum-$1
   if [ -f "$file" ] && [ "$(sha256 "$file")" = "$sum" ]; then
+    touch "$file"
     printf '%s\n' "$file"
     return
   fi
@@ -117,19 +119,20 @@ get() {
   case $1 in
   *.cjs | *.tar.gz) fetch "$relay/static/$1" "$new" || die "$relay/static/$1 cannot be fetched." 3 ;;
   *) # a hundred megabytes, forty when packed
-    fetch "$relay/static/$1.gz" "$new.gz" || die "$relay/static/$1.gz cannot be fetched." 3
-    gzip -dc "$new.gz" >"$new" || die "$relay/static/$1.gz is damaged. Try again."
-    rm -f "$new.gz"
+    if fetch "$relay/static/$1.gz" "$new.gz"; then
+      gzip -dc "$new.gz" >"$new" || die "$relay/static/$1.gz is damaged. Try again."
+      rm -f "$new.gz"
+    else
+      fetch "$relay/static/$1" "$new" || die "$relay/static/$1 cannot be fetched." 3
+    fi
     ;;
   esac
   got=$(sha256 "$new")
   [ "$got" = "$sum" ] || die "$1 has the SHA-256 $got and should have $sum. Nothing was started."
   chmod 700 "$new"
   mv -f "$new" "$file"
-  # Older versions of the same file; one that runs keeps what it has open.
-  for old in "$cache"/*-"$1"; do
-    case $old in "$file") ;; "$cache"/????????????????????????????????????????????????????????????????-"$1") rm -rf "$old" "$old.d" ;; esac
-  done
+  # Others of this cache may use another version, so only those go that nobody started for a month.
+  find "$cache" -name "*-$1" -mtime +30 -exec rm -rf {} + 2>/dev/null || :
   printf '%s\n' "$file"
 }
 
@@ -173,7 +176,7 @@ if [ "$program" = agent ]; then
   CONVERGE_NODE_OPTIONS=${NODE_OPTIONS-}
   NODE_OPTIONS=
   export CONVERGE_RELAY_URL CONVERGE_NODE_OPTIONS NODE_OPTIONS
-  trap - EXIT INT TERM
+  trap - EXIT HUP INT TERM
   # Standard input is this script.
   case $kind in
   node) exec node "$main" "$@" </dev/null ;;
@@ -188,14 +191,15 @@ for word in "$@"; do
   case $word in --insecure) ;; *) into=$word ;; esac
 done
 mkdir -p "$into" 2>/dev/null || die "The folder $into cannot be made. Name another one: … | sh -s -- FOLDER"
+into=$(cd "$into" && pwd -P)
 case $kind in
 node) # from Node 22 on each start after the first one is quicker
   line="NODE_OPTIONS= NODE_COMPILE_CACHE=$(quoted "$cache/compiled") exec node $(quoted "$main")" ;;
 standalone) line="CONVERGE_PROGRAM=wsproxy exec $(quoted "$main")" ;;
 loader) line="CONVERGE_PROGRAM=wsproxy exec $(quoted "$loader") --library-path $(quoted "${loader%/*}") $(quoted "$main")" ;;
 esac
-printf '#!/bin/sh\n# Converge, from %s; installing it again brings it up to date.\n%s "$@"\n' \
-  "$(printf %s "$relay" | tr -d '\n')" "$line" >"$into/.wsproxy.$$" ||
+printf '#!/bin/sh\n# Converge, from %s; installing it again brings it up to date.\ntouch -c %s 2>/dev/null\n%s "$@"\n' \
+  "$(printf %s "$relay" | tr -d '\n')" "$(quoted "$main")" "$line" >"$into/.wsproxy.$$" ||
   die "Nothing can be written into $into. Name another folder: … | sh -s -- FOLDER"
 chmod 755 "$into/.wsproxy.$$"
 mv -f "$into/.wsproxy.$$" "$into/wsproxy"

@@ -60,5 +60,7 @@ if (form instanceof HTMLFormElement && place) {
   const clientOs = field("clientOs");
   if (isFresh && clientOs) clientOs.value = ownPlatform();
   document.getElementById("submit")?.setAttribute("hidden", "");
-  show();
+  // The id of a first visit is kept, or the job and ssh would come to have two.
+  if (isFresh) remember(show());
+  else show();
 }
