@@ -3,15 +3,16 @@
  * agent: runs in the CI job. Flags become a config, the config real ports, and the session's
  * ending an exit status.
  */
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { CommanderError } from "commander";
 import { type RunningAgent, startAgent } from "../src/actors/agent.ts";
-import { ConvergeError } from "../src/actors/errors.ts";
+import { ConvergeError, reasonOf } from "../src/actors/errors.ts";
 import type { AgentNews } from "../src/actors/ports.ts";
 import { helpText } from "../src/actors/words.ts";
 import { openAgentPorts } from "../src/io/agent-ports.ts";
 import { systemClock } from "../src/io/clock.ts";
-import { readTrust } from "../src/io/dial.ts";
+import { isBearer, readTrust } from "../src/io/dial.ts";
 import { deriveHostKey, type HostKey, openHostKey } from "../src/io/host-key.ts";
 import { derivedId, newIdentity } from "../src/io/identity.ts";
 import { openLog } from "../src/io/log.ts";
@@ -91,6 +92,12 @@ const command = program("agent", version, "Makes a running CI job reachable by s
       "derive the ssh host key from the secret in this variable: the same at every run",
     ),
   )
+  .addOption(
+    option(
+      "--register-token-file <file>",
+      "the relay's token, or the CI's signed one; read at each registration",
+    ),
+  )
   .addOption(option("--no-sftp", "no sftp, nor scp through it"))
   .addOption(option("--no-exec", "no commands, nor rsync, git and old scp"))
   .addOption(option("--no-port-forwarding", "no -L, -R, -D and unix sockets"))
@@ -105,6 +112,7 @@ const command = program("agent", version, "Makes a running CI job reachable by s
   .addHelpText(
     "after",
     `
+CONVERGE_REGISTER_TOKEN may hold the token itself, instead of --register-token-file.
 HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are honoured.
 Exit status: 0 the last client left, or silence; 2 usage, 3 relay unreachable, 4 TLS,
 5 version, 6 refused, 130/143 signal.`,
@@ -141,6 +149,30 @@ function hostKeyFrom(
   return { hostKey: deriveHostKey(secret, `from ${variable}`), job };
 }
 
+/** The token of the moment, as a file or the environment has it. `CONVERGE_USAGE` for an unusable one. */
+function registerTokenFrom(file: string | undefined): () => string | null {
+  const given = process.env["CONVERGE_REGISTER_TOKEN"] ?? "";
+  if (file !== undefined && given !== "")
+    throw new ConvergeError(
+      "CONVERGE_USAGE",
+      "Give --register-token-file or CONVERGE_REGISTER_TOKEN, not both.",
+    );
+  if (file === undefined && given === "") return () => null;
+  const path = file && resolve(file);
+  const source = path ? `--register-token-file ${path}` : "CONVERGE_REGISTER_TOKEN";
+  return () => {
+    let text = given;
+    try {
+      if (path) text = readFileSync(path, "utf8");
+    } catch (error) {
+      throw new ConvergeError("CONVERGE_USAGE", `${source}: ${reasonOf(error)}.`, error);
+    }
+    if (!isBearer(text.trim()))
+      throw new ConvergeError("CONVERGE_USAGE", `${source} holds no token: one word is expected.`);
+    return text.trim();
+  };
+}
+
 void main(async (signal) => {
   command.parse();
   const flags = command.opts();
@@ -154,7 +186,10 @@ void main(async (signal) => {
   const identity = newIdentity();
   const id = idFrom(flags["id"], derivedId(identity.key));
   const { hostKey, job } = hostKeyFrom(flags["hostKey"], flags["hostKeySecretEnv"]);
+  const registerToken = registerTokenFrom(flags["registerTokenFile"]);
   const log = openLog("agent", flags["logLevel"]);
+  if (registerToken() !== null && /^(?:http|ws):$/.test(relay.protocol))
+    log.warn({ relay: relay.host }, "token goes unencrypted: use https");
   if (id.length < shortChars) log.warn({ id }, "short id: others may guess it, or want it too");
   const isOpen = !flags["readOnly"];
   const limits = {
@@ -177,6 +212,7 @@ void main(async (signal) => {
       relay,
       trust: readTrust(flags["ca"], flags["insecure"] ?? false),
       identity,
+      registerToken,
       hostKey,
       agentdir,
       keysFile: resolve(agentdir, flags["authorizedKeys"]),

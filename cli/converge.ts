@@ -11,6 +11,7 @@ import { systemClock } from "../src/io/clock.ts";
 import { readTls } from "../src/io/http-server.ts";
 import { openLog } from "../src/io/log.ts";
 import { readManifest } from "../src/io/pages.ts";
+import { readPolicy } from "../src/io/policy.ts";
 import { openRelayPorts } from "../src/io/relay-ports.ts";
 import { defaultLimits } from "../src/io/threshold.ts";
 import { version } from "../src/io/version.ts";
@@ -78,6 +79,12 @@ const command = program("converge", version, "The relay: joins agents and ssh cl
       .argParser(integer(1, 1_000_000))
       .default(defaultLimits.maxConnections),
   )
+  .addOption(
+    option(
+      "--policy <file>",
+      "who may register agents and see sessions (JSON); reloaded on change",
+    ),
+  )
   .addOption(option("--check-config", "validate the configuration and exit"))
   .addOption(option("--log-level <level>", "pino level").argParser(logLevel).default("info"));
 
@@ -100,6 +107,13 @@ function readConfig() {
     } catch (error) {
       problems.push(reasonOf(error));
     }
+  const policy = flags["policy"] ? resolve(flags["policy"]) : null;
+  if (policy)
+    try {
+      readPolicy(policy);
+    } catch (error) {
+      problems.push(reasonOf(error));
+    }
   const downloads = resolve(flags["downloads"] ?? join(built, "downloads"));
   note(!existsSync(downloads), `There is no folder ${downloads} for --downloads.`);
   const isSame = metricsListen && metricsListen.port !== 0 && metricsListen.port === listen.port;
@@ -111,14 +125,14 @@ function readConfig() {
     "--metrics-listen is the address of --listen: give it another port, or leave it out.",
   );
   if (problems.length > 0) throw new ConvergeError("CONVERGE_USAGE", problems.join("\nconverge: "));
-  return { flags, tls, downloads, isCheck: Boolean(flags["checkConfig"]) };
+  return { flags, tls, policy, downloads, isCheck: Boolean(flags["checkConfig"]) };
 }
 
 /** After the last word nothing may keep the process, or its supervisor would wait for it. */
 const lastMs = 2_000;
 
 await main(async (signal) => {
-  const { flags, tls, downloads, isCheck } = readConfig();
+  const { flags, tls, policy, downloads, isCheck } = readConfig();
   if (isCheck) return 0;
   const log = openLog("converge", flags["logLevel"]);
   const ports = openRelayPorts(
@@ -127,6 +141,7 @@ await main(async (signal) => {
       contextPath: flags["contextPath"],
       trustProxy: flags["trustProxy"],
       hasTls: tls !== null,
+      policy,
       limits: {
         agentsPerAddress: flags["agentsPerAddress"],
         connectionsPerSecond: flags["connectionsPerSecond"],

@@ -33,6 +33,7 @@ const may: Record<string, readonly string[]> = {
     "proxy-addr",
     "proxy-from-env",
     "https-proxy-agent",
+    "jose",
     "@lydell/node-pty",
   ],
   web: ["src/machines", "src/actors", "preact", "@preact/signals", "preact-render-to-string"],

@@ -283,6 +283,16 @@ describe("the chart", () => {
     ]);
   });
 
+  test("a secret with a policy is mounted where the relay looks for it", () => {
+    const { template } = the("Deployment", render("relay.policySecret=who")).spec;
+    const [{ env, volumeMounts }] = template.spec.containers;
+    const { value } = env.find(({ name }: { name: string }) => name === "CONVERGE_POLICY");
+    assert.equal(value, `${volumeMounts[0].mountPath}/policy.json`);
+    assert.equal(template.spec.volumes[0].name, volumeMounts[0].name);
+    assert.equal(template.spec.volumes[0].secret.secretName, "who");
+    assert.equal(the("Deployment", render()).spec.template.spec.volumes, undefined);
+  });
+
   test("dashboard and rules in it are the very files", () => {
     const manifests = render(...everything);
     const { data } = the("ConfigMap", manifests);

@@ -22,15 +22,26 @@ const titles: Record<PageName, string> = {
   faq: "FAQ",
 };
 
+/** Who may see the sessions page. */
+export type SessionsFor = "everybody" | "holders of the token" | "nobody";
+
+const publicity: Record<SessionsFor, string> = {
+  everybody: "Sessions are public, their content is not",
+  "holders of the token": "Who has this relay's token sees its sessions, nobody their content",
+  nobody: "Nobody sees the sessions here, nor their content",
+};
+
 export const hrefOf = (page: PageName): string => (page === "about" ? "./" : page);
 
 export function Layout(props: {
   page: PageName;
   version: string;
   assets: PageAssets;
+  sessionsFor: SessionsFor;
   children: ComponentChildren;
 }): JSX.Element {
-  const { page, version, assets, children } = props;
+  const { page, version, assets, sessionsFor, children } = props;
+  const shown = pageNames.filter((name) => name !== "sessions" || sessionsFor !== "nobody");
   return (
     <html lang="en">
       <head>
@@ -63,7 +74,7 @@ export function Layout(props: {
           </a>
           <nav aria-label="Pages">
             <ul>
-              {pageNames.map((name) => (
+              {shown.map((name) => (
                 <li key={name}>
                   <a href={hrefOf(name)} aria-current={name === page ? "page" : undefined}>
                     {titles[name]}
@@ -78,7 +89,7 @@ export function Layout(props: {
         </main>
         <footer>
           <p>
-            {`Converge ${version}. Sessions are public, their content is not: the relay copies bytes that it cannot read. No cookies but your own choices, nothing from third parties.`}
+            {`Converge ${version}. ${publicity[sessionsFor]}: the relay copies bytes that it cannot read. No cookies but your own choices, nothing from third parties.`}
           </p>
         </footer>
       </body>

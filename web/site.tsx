@@ -8,7 +8,14 @@ import { AboutPage } from "./about.tsx";
 import { readChoices } from "./choices.ts";
 import { type Download, DownloadsPage } from "./downloads.tsx";
 import { FaqPage } from "./faq.tsx";
-import { hrefOf, Layout, type PageAssets, type PageName, pageNames } from "./layout.tsx";
+import {
+  hrefOf,
+  Layout,
+  type PageAssets,
+  type PageName,
+  pageNames,
+  type SessionsFor,
+} from "./layout.tsx";
 import { SessionsPage } from "./sessions.tsx";
 import { UsagePage } from "./usage.tsx";
 
@@ -16,6 +23,7 @@ interface Facts {
   readonly base: string;
   readonly query: string;
   readonly sessions: { readonly at: string; readonly rows: readonly AgentRow[] };
+  readonly sessionsFor: SessionsFor;
   readonly files: readonly Download[];
 }
 
@@ -65,7 +73,12 @@ export function siteOf(manifest: Manifest, version: string) {
     render: (name: string, facts: Facts): string => {
       const page = pageNames.find((known) => known === name) ?? "about";
       const html = render(
-        <Layout page={page} version={version} assets={assetsOf(page, manifest)}>
+        <Layout
+          page={page}
+          version={version}
+          assets={assetsOf(page, manifest)}
+          sessionsFor={facts.sessionsFor}
+        >
           {contents[page](facts)}
         </Layout>,
       );

@@ -21,6 +21,8 @@ export const refusalReasons = [
   "no such path",
   "bad request",
   "origin",
+  "token",
+  "issuer",
   "full",
   "too fast",
   "too many agents",
@@ -59,6 +61,8 @@ export type RelayFact =
       readonly address: string;
       /** Whether it had this id before, and lost its link. */
       readonly returned: boolean;
+      /** Whose token let it register; null where none is wanted. */
+      readonly voucher: string | null;
       readonly agent: AgentFacts;
     }
   | {

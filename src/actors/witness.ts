@@ -66,7 +66,7 @@ function agentCame(
   before: RelayContext,
   after: RelayContext,
 ): RelayFact[] {
-  const { asked, address, facts, ids, control, atMs, key } = event;
+  const { asked, address, facts, ids, control, atMs, key, voucher } = event;
   const id = ids.find((id) => after.agents.get(id)?.control === control);
   if (id === undefined)
     return [
@@ -87,6 +87,7 @@ function agentCame(
       asked,
       address,
       returned: before.agents.get(id)?.key === key,
+      voucher,
       agent: facts,
     },
   ];

@@ -6,6 +6,7 @@
  * list that would shut a name out is refused, because that promise could not be kept.
  */
 import { isIP, SocketAddress } from "node:net";
+import { matchesWildcard } from "./wildcard.ts";
 
 /** Why this list cannot be used, as a clause; null when it can. */
 export function faultInPatterns(list: string): string | null {
@@ -66,28 +67,6 @@ function matchesOne(pattern: string, address: string): boolean {
   const exact = canonical(pattern);
   if (exact !== null) return exact === address;
   return matchesWildcard(pattern.toLowerCase(), address);
-}
-
-/** `*` is any run of characters, `?` exactly one. Goes back to the last `*` only, so no pattern is slow. */
-function matchesWildcard(pattern: string, text: string): boolean {
-  let p = 0;
-  let star = -1;
-  let resume = 0;
-  for (let t = 0; t < text.length; ) {
-    if (pattern[p] === "*") {
-      star = p++;
-      resume = t;
-    } else if (pattern[p] === "?" || pattern[p] === text[t]) {
-      p++;
-      t++;
-    } else if (star >= 0) {
-      p = star + 1;
-      t = ++resume;
-    } else {
-      return false;
-    }
-  }
-  return /^\**$/.test(pattern.slice(p));
 }
 
 function network(pattern: string): { base: string; family: number; length: number } {

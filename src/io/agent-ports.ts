@@ -24,7 +24,7 @@ import { plainText } from "./text.ts";
 import { version } from "./version.ts";
 
 export interface AgentPortsConfig
-  extends Pick<ControlLinkConfig, "relay" | "trust" | "identity">,
+  extends Pick<ControlLinkConfig, "relay" | "trust" | "identity" | "registerToken">,
     Pick<SshServerConfig, "allowed" | "job" | "welcome" | "rendezvous"> {
   readonly agentdir: string;
   readonly hostKey: HostKey;

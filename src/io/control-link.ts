@@ -29,6 +29,8 @@ export interface ControlLinkConfig {
   readonly trust: Trust;
   readonly identity: Identity;
   readonly facts: AgentFacts;
+  /** Lets it register where the relay wants one; asked anew each time, for tokens expire. */
+  readonly registerToken: () => string | null;
   /** Takes a dialled-back data link, open and paused. */
   readonly onVisit: (link: WebSocket, ticket: Ticket, address: string) => void;
   /** The relay ends, and cuts what still runs after so many milliseconds. */
@@ -66,6 +68,7 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
           subprotocol: subprotocols.agent,
           trust: config.trust,
           maxPayload: controlMaxBytes,
+          token: config.registerToken(),
         },
         stop.signal,
       );

@@ -25,6 +25,8 @@ export interface DialConfig {
   readonly subprotocol: string | null;
   readonly trust: Trust;
   readonly maxPayload: number;
+  /** Goes into the `Authorization` header; never to wherever a redirect leads, for none is followed. */
+  readonly token?: string | null;
 }
 
 /** Reads `--ca`; `CONVERGE_USAGE` when it is not a readable file with a certificate. */
@@ -38,6 +40,9 @@ export function readTrust(caFile: string | undefined, insecure: boolean): Trust 
     throw new ConvergeError("CONVERGE_USAGE", `--ca ${caFile}: ${reasonOf(error)}.`, error);
   }
 }
+
+/** Whether a text can be a bearer token, RFC 6750 2.1. */
+export const isBearer = (text: string): boolean => /^[\w.~+/-]+=*$/.test(text);
 
 /** A relay's or client's URL as a websocket one: `https` is `wss`, and no slash at the end. */
 export function socketUrl(base: URL, path = ""): URL {
@@ -60,6 +65,7 @@ export async function dial(config: DialConfig, signal: AbortSignal): Promise<Web
     perMessageDeflate: false,
     handshakeTimeout: handshakeMs,
     maxPayload: config.maxPayload,
+    ...(config.token && { headers: { authorization: `Bearer ${config.token}` } }),
     ...tls,
     // Behind a proxy an address would be checked as the name "localhost".
     ...(agent && {

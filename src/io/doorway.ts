@@ -4,7 +4,7 @@
  * What cannot be right is answered with a plain HTTP status before any websocket exists. What
  * comes through leaves as a plain event; the socket stays in `links`.
  */
-import { type IncomingMessage, STATUS_CODES } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { type Observable, Subject } from "rxjs";
 import { type WebSocket, WebSocketServer } from "ws";
@@ -13,12 +13,14 @@ import type { RefusalReason, RelayFact } from "../actors/facts.ts";
 import type { RelayEvent } from "../machines/relay.ts";
 import type { IdentityKey, LinkId, RendezvousId, Ticket } from "../machines/vocabulary.ts";
 import { bucket } from "./bucket.ts";
-import { pathOf, type Refusal, readDoor } from "./doors.ts";
+import { readDoor } from "./doors.ts";
 import { derivedId, isAnswer, looksDerived, newNonce, newTicket, spareId } from "./identity.ts";
 import type { Links } from "./links.ts";
 import type { Origin } from "./origin.ts";
+import { openRefusals } from "./refusals.ts";
 import { plainText } from "./text.ts";
 import type { Threshold } from "./threshold.ts";
+import type { Verdict, Voucher } from "./voucher.ts";
 import {
   type CloseCode,
   closeCodes,
@@ -31,6 +33,8 @@ import {
   subprotocols,
   versionOf,
 } from "./wire.ts";
+
+const draining = ["draining", 503, "The relay is restarting: try again."] as const;
 
 /** How long an agent may take to answer the challenge. */
 const registerMs = 10_000;
@@ -54,6 +58,7 @@ export function openDoorway(
   links: Links,
   origin: Origin,
   threshold: Threshold,
+  voucher: Voucher,
   contextPath: string,
   clock: Clock,
   record: (fact: RelayFact) => void,
@@ -80,33 +85,7 @@ export function openDoorway(
     skipUTF8Validation: true,
   });
 
-  const noteRefusal = (
-    request: IncomingMessage,
-    reason: RefusalReason,
-    status: number,
-    said: string,
-  ): void =>
-    record({
-      type: "connection refused",
-      reason,
-      address: origin.addressOf(request),
-      path: pathOf(request.url ?? ""),
-      status,
-      said: plainText(said),
-    });
-
-  const refuse = (
-    request: IncomingMessage,
-    socket: Duplex,
-    { reason, status, sentence }: Refusal,
-  ): void => {
-    noteRefusal(request, reason, status, sentence);
-    const body = `${sentence}\n`;
-    socket.once("finish", () => socket.destroy()); // whether the peer ends its side or not
-    socket.end(
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-    );
-  };
+  const { note: noteRefusal, refuse } = openRefusals(origin, record);
 
   /** Whether the peer speaks this version; if not it is told both and the link is closed. */
   const speaks = (
@@ -126,98 +105,100 @@ export function openDoorway(
     return false;
   };
 
-  const admitAgent = (asked: RendezvousId, request: IncomingMessage) => (socket: WebSocket) => {
-    const link = links.addControl(socket);
-    socket.on("close", threshold.agents.enter(origin.addressOf(request)));
-    if (!speaks(request, link, socket, subprotocols.agent)) return;
-    const address = origin.addressOf(request);
-    const hosts = origin.hostsOf(request);
-    const nonce = newNonce();
-    let id: RendezvousId | null = null;
-    let answered = false;
-    const refuseAgent = (reason: RefusalReason, code: CloseCode, said: string): void => {
-      if (id === null) noteRefusal(request, reason, code, said);
-      socket.removeAllListeners("message"); // what else is on its way is not worth a line each
-      links.shut(link, code, said);
-    };
-    const malformed = (why: string): void => {
-      record({
-        type: "control message malformed",
-        id: id ?? asked,
-        address,
-        why: plainText(why),
+  const admitAgent =
+    (asked: RendezvousId, by: string | null, request: IncomingMessage) => (socket: WebSocket) => {
+      const link = links.addControl(socket);
+      socket.on("close", threshold.agents.enter(origin.addressOf(request)));
+      if (!speaks(request, link, socket, subprotocols.agent)) return;
+      const address = origin.addressOf(request);
+      const hosts = origin.hostsOf(request);
+      const nonce = newNonce();
+      let id: RendezvousId | null = null;
+      let answered = false;
+      const refuseAgent = (reason: RefusalReason, code: CloseCode, said: string): void => {
+        if (id === null) noteRefusal(request, reason, code, said);
+        socket.removeAllListeners("message"); // what else is on its way is not worth a line each
+        links.shut(link, code, said);
+      };
+      const malformed = (why: string): void => {
+        record({
+          type: "control message malformed",
+          id: id ?? asked,
+          address,
+          why: plainText(why),
+        });
+        refuseAgent("malformed", closeCodes.malformed, why);
+      };
+      const late = clock.setTimeout(
+        () => refuseAgent("silent", closeCodes.agentSilent, "the agent did not register in time"),
+        registerMs,
+      );
+      socket.on("close", (code) => {
+        clock.clearTimeout(late);
+        registering.delete(link);
+        if (!id) return;
+        if (code === closeCodes.done) arrivals.next({ type: "AGENT.LEFT", id, control: link });
+        else {
+          const byRelay = isDraining && code === closeCodes.draining;
+          arrivals.next({ type: "AGENT.LOST", id, control: link, atMs: clock.wall(), byRelay });
+        }
       });
-      refuseAgent("malformed", closeCodes.malformed, why);
-    };
-    const late = clock.setTimeout(
-      () => refuseAgent("silent", closeCodes.agentSilent, "the agent did not register in time"),
-      registerMs,
-    );
-    socket.on("close", (code) => {
-      clock.clearTimeout(late);
-      registering.delete(link);
-      if (!id) return;
-      if (code === closeCodes.done) arrivals.next({ type: "AGENT.LEFT", id, control: link });
-      else {
-        const byRelay = isDraining && code === closeCodes.draining;
-        arrivals.next({ type: "AGENT.LOST", id, control: link, atMs: clock.wall(), byRelay });
-      }
-    });
-    const mayTell = bucket(clock, controlMost, controlPerSecond);
-    socket.on("message", (text: Buffer, isBinary) => {
-      if (!mayTell()) return malformed("too many messages");
-      if (isBinary) return malformed("control messages are text");
-      const read = readFromAgent(text.toString());
-      if ("malformed" in read) return malformed(read.malformed);
-      const { message } = read;
-      if (message?.type === "status" && id)
-        return arrivals.next({
-          type: "AGENT.REPORTED",
-          id,
+      const mayTell = bucket(clock, controlMost, controlPerSecond);
+      socket.on("message", (text: Buffer, isBinary) => {
+        if (!mayTell()) return malformed("too many messages");
+        if (isBinary) return malformed("control messages are text");
+        const read = readFromAgent(text.toString());
+        if ("malformed" in read) return malformed(read.malformed);
+        const { message } = read;
+        if (message?.type === "status" && id)
+          return arrivals.next({
+            type: "AGENT.REPORTED",
+            id,
+            control: link,
+            status: message.status,
+            atMs: clock.wall(),
+          });
+        if (message?.type === "client" && id)
+          return arrivals.next({
+            type: "CLIENT.REPORTED",
+            id,
+            control: link,
+            report: message.client,
+          });
+        if (message?.type !== "register" || answered) return;
+        answered = true;
+        clock.clearTimeout(late);
+        const refusal = (why: string): void => refuseAgent("identity", closeCodes.refused, why);
+        if (message.id !== asked) return refusal("the id is not the one in the URL");
+        if (!hosts.includes(message.host))
+          return refusal(`this relay is not ${message.host.slice(0, 60)}; give it --public-url`);
+        if (!isAnswer(message, nonce, message.host, asked))
+          return refusal("the identity was not proven");
+        const key = message.key as IdentityKey;
+        const mayHaveIt = !looksDerived(asked) || derivedId(key) === asked;
+        const spares = [spareId(asked), spareId(asked), spareId(asked)];
+        registering.set(link, (given) => {
+          id = given;
+          links.say(link, {
+            type: "registered",
+            id: given,
+            clientUrl: `${origin.baseOf(request)}/client/${given}`,
+          });
+        });
+        arrivals.next({
+          type: "AGENT.REGISTERED",
           control: link,
-          status: message.status,
+          address,
+          asked,
+          ids: mayHaveIt ? [asked, ...spares] : spares,
+          key,
+          facts: message.facts,
+          voucher: by,
           atMs: clock.wall(),
         });
-      if (message?.type === "client" && id)
-        return arrivals.next({
-          type: "CLIENT.REPORTED",
-          id,
-          control: link,
-          report: message.client,
-        });
-      if (message?.type !== "register" || answered) return;
-      answered = true;
-      clock.clearTimeout(late);
-      const refusal = (why: string): void => refuseAgent("identity", closeCodes.refused, why);
-      if (message.id !== asked) return refusal("the id is not the one in the URL");
-      if (!hosts.includes(message.host))
-        return refusal(`this relay is not ${message.host.slice(0, 60)}; give it --public-url`);
-      if (!isAnswer(message, nonce, message.host, asked))
-        return refusal("the identity was not proven");
-      const key = message.key as IdentityKey;
-      const mayHaveIt = !looksDerived(asked) || derivedId(key) === asked;
-      const spares = [spareId(asked), spareId(asked), spareId(asked)];
-      registering.set(link, (given) => {
-        id = given;
-        links.say(link, {
-          type: "registered",
-          id: given,
-          clientUrl: `${origin.baseOf(request)}/client/${given}`,
-        });
       });
-      arrivals.next({
-        type: "AGENT.REGISTERED",
-        control: link,
-        address,
-        asked,
-        ids: mayHaveIt ? [asked, ...spares] : spares,
-        key,
-        facts: message.facts,
-        atMs: clock.wall(),
-      });
-    });
-    links.say(link, { type: "challenge", nonce });
-  };
+      links.say(link, { type: "challenge", nonce });
+    };
 
   const admitClient =
     (id: RendezvousId, waitMs: number, request: IncomingMessage) => (socket: WebSocket) => {
@@ -254,7 +235,7 @@ export function openDoorway(
       const target = request.url ?? "/";
       const sayNo = (reason: RefusalReason, status: number, sentence: string): void =>
         refuse(request, socket, { reason, status, sentence });
-      if (isDraining) return sayNo("draining", 503, "The relay is restarting: try again.");
+      if (isDraining) return sayNo(...draining);
       const door = readDoor(target, contextPath);
       if (door.kind === "none") return refuse(request, socket, door);
       // Programs send no Origin. A page that does is somebody else's, or has nothing to do here.
@@ -264,8 +245,16 @@ export function openDoorway(
       const tooMuch = threshold.refusalOf(origin.addressOf(request), door);
       if (tooMuch) return refuse(request, socket, tooMuch);
       switch (door.kind) {
-        case "agent":
-          return control.handleUpgrade(request, socket, head, admitAgent(door.id, request));
+        case "agent": {
+          const open = (verdict: Verdict): void => {
+            if (!("by" in verdict)) return refuse(request, socket, verdict);
+            if (isDraining) return sayNo(...draining); // while its token was being judged
+            control.handleUpgrade(request, socket, head, admitAgent(door.id, verdict.by, request));
+          };
+          const verdict = voucher.judge(request.headers.authorization);
+          if (verdict instanceof Promise) return void verdict.then(open);
+          return open(verdict);
+        }
         case "client":
           return data.handleUpgrade(
             request,

@@ -12,6 +12,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { LiveRoster, RosterChanges } from "../actors/live-roster.ts";
 import { bootstraps, bootstrapsIn } from "./bootstrap.ts";
 import { aliases, type DownloadFile, downloadsIn, isServed } from "./downloads.ts";
+import type { WatchedPolicy } from "./policy.ts";
+import type { Refusals } from "./refusals.ts";
+import { audienceOf, guardSessions, type SessionsFor } from "./sessions-guard.ts";
 
 /** What a page is made from. */
 export interface PageFacts {
@@ -20,6 +23,8 @@ export interface PageFacts {
   /** The query string, or the one that the cookie kept, without `?`. */
   readonly query: string;
   readonly sessions: RosterChanges;
+  /** Who may see the sessions page. */
+  readonly sessionsFor: SessionsFor;
   readonly files: readonly DownloadFile[];
 }
 
@@ -47,6 +52,8 @@ export interface PagesViews {
   addressOf(request: IncomingMessage): string;
   /** Whether an `Origin` header names this relay. */
   isOwn(request: IncomingMessage, page: string): boolean;
+  readonly policy: WatchedPolicy;
+  readonly noteRefusal: Refusals["note"];
 }
 
 const cookieName = "converge-usage";
@@ -89,15 +96,19 @@ const hostless = "The Host header of this request is no host name.\n";
 export async function addPages(
   app: FastifyInstance,
   config: PagesConfig,
-  { site, live, baseOf, addressOf, isOwn }: PagesViews,
+  views: PagesViews,
 ): Promise<void> {
+  const { site, live, baseOf, addressOf, isOwn, policy, noteRefusal } = views;
   const { contextPath } = config;
   const filesNow = downloadsIn(config.downloads);
   app.addHook("onRequest", (request, reply, done) => {
     const { origin } = request.headers;
     if (origin === undefined || isOwn(request.raw, origin)) return done();
-    reply.code(403).send({ error: "Pages of other sites may not ask here." });
+    const error = "Pages of other sites may not ask here.";
+    noteRefusal(request.raw, "origin", 403, error);
+    reply.code(403).send({ error });
   });
+  guardSessions(app, contextPath, policy.now, noteRefusal);
   app.addHook("onSend", (_request, reply, _payload, done) => {
     reply.headers(securityHeaders);
     done();
@@ -129,14 +140,15 @@ export async function addPages(
         base: baseOf(request.raw),
         query: name === "usage" ? remembered(request, reply, contextPath) : "",
         sessions: live.now(),
+        sessionsFor: audienceOf(policy.now()),
         files: name === "downloads" ? await filesNow() : [],
       };
       return reply
-        .header("cache-control", "no-cache")
+        .header("cache-control", name === "sessions" ? "no-store" : "no-cache")
         .type("text/html; charset=utf-8")
         .send(site.render(name, facts));
     });
-  addFeed(app, `${contextPath}/api/sessions/live`, live, addressOf);
+  addFeed(app, `${contextPath}/api/sessions/live`, live, policy, addressOf);
 }
 
 /** What machines fetch: files with validators and ranges, their hashes, and the scripts. */
@@ -204,6 +216,7 @@ function addFeed(
   app: FastifyInstance,
   path: string,
   live: LiveRoster,
+  policy: WatchedPolicy,
   addressOf: PagesViews["addressOf"],
 ): void {
   let open = 0;
@@ -241,6 +254,8 @@ function addFeed(
     const tell = (changes: RosterChanges): void => send(textOf(changes));
     tell(live.now());
     const watching = live.changes.subscribe(tell);
+    // Who may still see comes back by itself.
+    watching.add(policy.changes.subscribe(() => raw.end()));
     const ping = setInterval(() => send(": here\n\n"), feedPingMs);
     raw.once("close", () => {
       open -= 1;

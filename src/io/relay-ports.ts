@@ -14,7 +14,10 @@ import { openMetrics } from "./metrics.ts";
 import { serveMetrics } from "./metrics-server.ts";
 import { type OriginConfig, originOf } from "./origin.ts";
 import { addPages, type PagesConfig, type Site } from "./pages.ts";
+import { watchPolicy } from "./policy.ts";
+import { openRefusals } from "./refusals.ts";
 import { type Limits, openThreshold } from "./threshold.ts";
+import { openVoucher } from "./voucher.ts";
 import { closeCodes, farewell } from "./wire.ts";
 
 interface Address {
@@ -31,7 +34,7 @@ export interface OpenRelayPorts extends RelayPorts {
 }
 
 export function openRelayPorts(
-  config: OriginConfig & { limits: Limits },
+  config: OriginConfig & { limits: Limits; policy: string | null },
   clock: Clock,
   log: Log,
 ): OpenRelayPorts {
@@ -44,7 +47,10 @@ export function openRelayPorts(
   };
   const { contextPath } = config;
   const threshold = openThreshold(config.limits, links.size, clock);
-  const doorway = openDoorway(links, origin, threshold, contextPath, clock, record);
+  const policy = watchPolicy(config.policy, log);
+  const voucher = openVoucher(policy.now, clock);
+  const doorway = openDoorway(links, origin, threshold, voucher, contextPath, clock, record);
+  const { note: noteRefusal } = openRefusals(origin, record);
   let isDraining = false;
   const closeAll = (): void => {
     for (const link of links.all())
@@ -79,7 +85,7 @@ export function openRelayPorts(
     countsOf: links.countsOf,
     listen: async ({ metricsAt, ...where }, { site, live, ...folders }) => {
       const { baseOf, addressOf, isOwn } = origin;
-      const views = { site, live, baseOf, addressOf, isOwn };
+      const views = { site, live, baseOf, addressOf, isOwn, policy, noteRefusal };
       const answer = {
         contentType: metrics.contentType,
         text: () => metrics.text({ census: live.census(), totals: links.totals(), isDraining }),
@@ -104,6 +110,7 @@ export function openRelayPorts(
         metricsAt: alone && { host: alone.host, port: alone.port },
         close: async () => {
           closeAll();
+          policy.close();
           await server.close();
           await alone?.close();
           // The last links' own ends come a turn or two after their sockets'.

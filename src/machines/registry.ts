@@ -13,6 +13,8 @@ export interface Registration {
   readonly ids: readonly RendezvousId[];
   readonly key: IdentityKey;
   readonly facts: AgentFacts;
+  /** Whose token let it register; null where none is wanted. */
+  readonly voucher: string | null;
   /** Wall clock, as are all `atMs`. */
   readonly atMs: number;
 }

@@ -29,7 +29,14 @@ function seriesOf(text: string): Map<string, number> {
 const id = "job" as RendezvousId;
 const of = { session: "data-1" as LinkId, id, client: "192.0.2.1" };
 const address = "192.0.2.7";
-const came = { type: "agent session started", id, asked: id, address, agent } as const;
+const came = {
+  type: "agent session started",
+  voucher: null,
+  id,
+  asked: id,
+  address,
+  agent,
+} as const;
 const left = { type: "agent session ended", id, address, since: "", agent } as const;
 const ended = {
   type: "client session ended",

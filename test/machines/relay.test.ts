@@ -57,6 +57,7 @@ function start() {
       type: "AGENT.REGISTERED",
       control: link(control),
       address: "192.0.2.7",
+      voucher: null,
       asked: id(ids[0] ?? ""),
       ids: ids.map(id),
       key: key(by),
@@ -132,6 +133,7 @@ test("idFor and remembered are pure", () => {
   const registration = {
     control: link("c"),
     address: "192.0.2.7",
+    voucher: null,
     asked: id("a"),
     ids: [id("a")],
     key: key("k"),

@@ -63,16 +63,18 @@ export async function openRelay(
     port?: number;
     limits?: Partial<Limits>;
     tls?: { certFile: string; keyFile: string };
+    policy?: string;
   } = {},
 ): Promise<Relay> {
   const log = lines();
-  const { port = 0, tls, limits, ...origin } = config;
+  const { port = 0, tls, limits, policy = null, ...origin } = config;
   const full = {
     publicUrl: null,
     contextPath: "",
     trustProxy: [],
     hasTls: Boolean(tls),
     ...origin,
+    policy,
     limits: { ...defaultLimits, ...limits },
   };
   const ports = openRelayPorts(full, clock, log);
@@ -113,6 +115,7 @@ export interface AgentOptions {
   maxDurationMs?: number;
   allowed?: Partial<AgentPortsConfig["allowed"]>;
   job?: Record<string, string>;
+  registerToken?: () => string | null;
   /** Lines for the keys file; the world's own key by default. */
   keys?: string;
 }
@@ -241,6 +244,7 @@ export async function meet(
         relay: world.relay.url,
         trust: { ca: null, insecure: true },
         identity,
+        registerToken: options.registerToken ?? (() => null),
         hostKey,
         agentdir,
         keysFile: join(agentdir, ".authorized_keys"),
