@@ -49,6 +49,7 @@ const programs = {
   promtool: "prometheus",
   "systemd-analyze": "systemd",
   unzip: "unzip",
+  ...(isLong && { slowhttptest: "slowhttptest", ip: "iproute2", ss: "iproute2" }),
 };
 
 installPackages();
@@ -57,10 +58,10 @@ installHelm();
 build({ standalone: !isFast });
 
 const found = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
-  .filter((name) => name.endsWith(".test.ts"))
+  .filter((name) => name.endsWith(".test.ts") && (isLong || !name.startsWith("long")))
   .map((name) => `test/${name.replaceAll("\\", "/")}`)
   .sort();
-const isStory = (file) => file.startsWith("test/stories/");
+const isStory = (file) => file.startsWith("test/stories/") || file.startsWith("test/long/");
 const groups =
   named.length > 0
     ? [named]

@@ -36,6 +36,9 @@ import {
 
 const draining = ["draining", 503, "The relay is restarting: try again."] as const;
 
+/** Of one message (RFC 6455 5.4): ours has one, and each costs more than its bytes. */
+const fragmentsMost = 1_024;
+
 /** How long an agent may take to answer the challenge. */
 const registerMs = 10_000;
 
@@ -77,12 +80,16 @@ export function openDoorway(
   // An unknown version still gets its websocket, and a close code that a program can act on.
   const chosen = (offered: Set<string>): string | false =>
     [...offered].find((name) => name.startsWith("converge.")) ?? false;
-  const common = { noServer: true, perMessageDeflate: false, handleProtocols: chosen } as const;
+  const common = {
+    noServer: true,
+    perMessageDeflate: false,
+    handleProtocols: chosen,
+    maxFragments: fragmentsMost,
+  } as const;
   const control = new WebSocketServer({ ...common, maxPayload: controlMaxBytes });
   const data = new WebSocketServer({
     ...common,
     maxPayload: dataMaxBytes,
-    skipUTF8Validation: true,
   });
 
   const { note: noteRefusal, refuse } = openRefusals(origin, record);

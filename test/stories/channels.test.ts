@@ -70,6 +70,16 @@ for (const code of [0, 1, 42, 255]) {
   });
 }
 
+test("each of the 256 exit statuses is passed on", async () => {
+  const { master, options } = await startMaster(world);
+  for (let code = 0; code < 256; code += 1) {
+    const { status } = await start("ssh", [...options, "job@agent", `exit ${code}`]).exited;
+    assert.equal(status, code);
+  }
+  await start("ssh", [...options, "-O", "exit", "job@agent"]).exited;
+  await master.exited;
+});
+
 test("a command that is not there has status 127 and says so", async () => {
   const { status, stderr } = await world.ssh(["no-such-command-here"]);
   assert.equal(status, 127);
