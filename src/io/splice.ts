@@ -1,16 +1,27 @@
 /**
- * Splice: two websockets become one pipe. No actor, no machine and no rxjs touches a byte here;
- * per chunk there are two additions and a comparison. A reader that is slow pauses the writer.
+ * Splice: two websockets become one pipe. No actor, no machine and no rxjs touches a byte here. A
+ * reader that is slow pauses the writer.
+ *
+ * It begins with `ws`'s messages. Between two of them it goes down to the sockets, where it can:
+ * bytes are read into the same memory again and again, and go on from there. Pings, closes and
+ * faults are still `ws`'s, which is shown the very frames.
  */
+import type { Socket } from "node:net";
 import type { WebSocket } from "ws";
 import type { Clock } from "../actors/clock.ts";
 import type { SpliceReport } from "../machines/vocabulary.ts";
+import { frameReader, putHead } from "./frames.ts";
+import { feed, isBetweenMessages, rawOf, readInto } from "./raw-socket.ts";
+import { frontBytes, giveBack, type Room, sharedRoom, takeRoom } from "./read-room.ts";
 import { shut } from "./socket.ts";
-import { closeCodes } from "./wire.ts";
+import { type CloseCode, closeCodes, dataMaxBytes } from "./wire.ts";
 
 /** Stop reading one side when so much waits for the other, and go on at the half. */
 const highBytes = 1024 * 1024;
 const lowBytes = highBytes / 2;
+/** A read of so much gets a room of its own for the next one, and one of so little the shared one. */
+const manyBytes = 32 * 1024;
+const fewBytes = 4 * 1024;
 
 /** Counted while bytes flow; anybody may read it. */
 export interface Counts {
@@ -56,35 +67,113 @@ export function splice(
     };
     client.socket.on("close", closed("client", agent.socket));
     agent.socket.on("close", closed("agent", client.socket));
-    pump(client, agent.socket, (n) => {
+    const notePause = (): void => {
+      counts.pauses += 1;
+    };
+    pump(client, agent.socket, clock, notePause, (n) => {
       counts.clientBytes += n;
     });
-    pump(agent, client.socket, (n) => {
+    pump(agent, client.socket, clock, notePause, (n) => {
       counts.agentBytes += n;
     });
   });
+}
 
-  function pump(from: SpliceEnd, to: WebSocket, count: (n: number) => void): void {
-    const source = from.socket;
-    const sent = (): void => {
-      if (source.isPaused && to.bufferedAmount < lowBytes) source.resume();
-      if (to.bufferedAmount === 0) drained(to);
-    };
-    const pass = (data: Buffer): void => {
-      count(data.length);
-      to.send(data, binary, sent);
-    };
-    for (const data of from.early.splice(0)) pass(data);
-    source.on("message", (data: Buffer, isBinary) => {
-      if (!isBinary) return shut(source, clock, closeCodes.binaryOnly, "binary frames only");
-      pass(data);
-      if (to.bufferedAmount > highBytes && !source.isPaused) {
-        counts.pauses += 1;
-        source.pause();
+function pump(
+  from: SpliceEnd,
+  to: WebSocket,
+  clock: Clock,
+  notePause: () => void,
+  count: (bytes: number) => void,
+): void {
+  const source = from.socket;
+  const refuse = (code: CloseCode, why: string): void => shut(source, clock, code, why);
+  const sent = (): void => {
+    if (source.isPaused && to.bufferedAmount < lowBytes) source.resume();
+    if (to.bufferedAmount === 0) drained(to);
+  };
+  const passed = (bytes: number): void => {
+    count(bytes);
+    if (to.bufferedAmount <= highBytes || source.isPaused) return;
+    notePause();
+    source.pause();
+  };
+  const pass = (data: Buffer): void => {
+    to.send(data, binary, sent);
+    passed(data.length);
+  };
+  for (const data of from.early.splice(0)) pass(data);
+  let isTrying = false;
+  const goDown = (): void => {
+    isTrying = false;
+    if (!source.isPaused && isBetweenMessages(source))
+      if (pumpRaw(source, to, sent, passed, refuse)) source.off("message", hear);
+  };
+  const tryToGoDown = (): void => {
+    if (isTrying) return;
+    isTrying = true;
+    setImmediate(goDown);
+  };
+  const hear = (data: Buffer, isBinary: boolean): void => {
+    if (!isBinary) return refuse(closeCodes.binaryOnly, "binary frames only");
+    pass(data);
+    tryToGoDown();
+  };
+  source.on("message", hear);
+  if (!source.isPaused || to.bufferedAmount < lowBytes) source.resume();
+  tryToGoDown();
+}
+
+/** The same below `ws`. False when the sockets do not allow it; then nothing has changed. */
+function pumpRaw(
+  source: WebSocket,
+  to: WebSocket,
+  sent: () => void,
+  passed: (bytes: number) => void,
+  refuse: (code: CloseCode, why: string) => void,
+): boolean {
+  const inlet = rawOf(source);
+  const outlet: Socket | null = rawOf(to);
+  if (!inlet || !outlet || source.readyState !== source.OPEN) return false;
+  let room: Room = sharedRoom;
+  /** Rooms out of which something is still being written. */
+  let lent: Room[] = [];
+  const reader = frameReader(dataMaxBytes, (kind, frame) => {
+    if (kind === "text") refuse(closeCodes.binaryOnly, "binary frames only");
+    else if (kind === "nested") refuse(1002 as CloseCode, "a message within a message");
+    else feed(source, frame);
+  });
+  const written = (): void => {
+    if (lent.length > 0 && outlet.writableLength === 0) {
+      for (const used of lent) giveBack(used);
+      lent = [];
+    }
+    sent();
+  };
+  inlet.once("close", () => giveBack(room));
+
+  return readInto(
+    inlet,
+    () => room.back,
+    (bytes) => {
+      const { start, end } = reader.read(room, frontBytes, bytes);
+      if (end > start && to.readyState === to.OPEN) {
+        const frame = room.bytes.subarray(putHead(room.bytes, start, end), end);
+        // Behind others it would have to wait, and the room is worth more than a copy.
+        const isCopy = room === sharedRoom || (outlet.writableLength > 0 && bytes < manyBytes);
+        outlet.write(isCopy ? Buffer.from(frame) : frame, written);
+        passed(end - start);
+        if (!isCopy && outlet.writableLength > 0) {
+          lent.push(room);
+          room = takeRoom();
+        }
       }
-    });
-    source.resume();
-  }
+      if (room === sharedRoom ? bytes >= manyBytes : bytes < fewBytes) {
+        giveBack(room);
+        room = room === sharedRoom ? takeRoom() : sharedRoom;
+      }
+    },
+  );
 }
 
 /** What to do when everything was written to a socket. */

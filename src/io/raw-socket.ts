@@ -1,0 +1,74 @@
+/**
+ * Raw socket: what lies beneath a websocket of `ws`, and how to read it without an allocation for
+ * each chunk. The one place that knows what `ws` and Node keep to themselves; where either is not
+ * as expected it says so, and the caller goes on with messages.
+ */
+import { Socket } from "node:net";
+import type { WebSocket } from "ws";
+
+/** `ws`'s own parser (lib/receiver.js), as far as it is needed. */
+interface Receiver {
+  readonly _state: number;
+  readonly _bufferedBytes: number;
+  readonly _fragmented: number;
+  write(bytes: Buffer): void;
+}
+
+const insides = (socket: WebSocket): { _socket: Socket | null; _receiver: Receiver } =>
+  socket as unknown as { _socket: Socket | null; _receiver: Receiver };
+
+/** The TCP or TLS socket of an open websocket; null when it has gone. */
+export const rawOf = (socket: WebSocket): Socket | null => insides(socket)._socket;
+
+/** Whether `ws` has taken in whole messages only, so that somebody else can read the next byte. */
+export function isBetweenMessages(socket: WebSocket): boolean {
+  const { _socket: raw, _receiver: receiver } = insides(socket);
+  return (
+    raw !== null &&
+    raw.readableLength === 0 &&
+    receiver._state === 0 &&
+    receiver._bufferedBytes === 0 &&
+    !receiver._fragmented
+  );
+}
+
+/** Lets `ws` act on bytes as if it had read them: on a ping, a pong, a close, or a fault. */
+export const feed = (socket: WebSocket, bytes: Buffer): void =>
+  insides(socket)._receiver.write(bytes);
+
+/**
+ * Node's `onread` option (net.connect) sets these when a socket is made; one that came from a
+ * server can be given them later. They are the same from Node 20 to 26.
+ */
+const names = ["kBuffer", "kBufferCb", "kBufferGen"] as const;
+const own = Object.getOwnPropertySymbols(new Socket());
+const [kBuffer, kBufferCb, kBufferGen] = names.map((name) =>
+  own.find(({ description }) => description === name),
+);
+
+interface Handle {
+  useUserBuffer?(buffer: Uint8Array): void;
+}
+
+/**
+ * From now on bytes are read into `next()`, asked for before each read, and `onRead` is called with
+ * their number instead of a `data` event; `pause`, `resume`, `end` and `close` stay as they are.
+ * False when that is not possible, as on TLS; then nothing has changed.
+ */
+export function readInto(
+  socket: Socket,
+  next: () => Uint8Array,
+  onRead: (bytes: number) => void,
+): boolean {
+  const { _handle: handle } = socket as unknown as { _handle: Handle | null };
+  if (!kBuffer || !kBufferCb || !kBufferGen || "encrypted" in socket) return false;
+  if (!handle?.useUserBuffer) return false;
+  const first = next();
+  Object.assign(socket, {
+    [kBuffer]: first,
+    [kBufferCb]: (bytes: number) => onRead(bytes),
+    [kBufferGen]: next,
+  });
+  handle.useUserBuffer(first);
+  return true;
+}
