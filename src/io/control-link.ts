@@ -68,6 +68,7 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
           subprotocol: subprotocols.agent,
           trust: config.trust,
           maxPayload: controlMaxBytes,
+          isCiphertext: false,
           token: config.registerToken(),
         },
         stop.signal,
@@ -146,6 +147,7 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
           subprotocol: subprotocols.data,
           trust: config.trust,
           maxPayload: dataMaxBytes,
+          isCiphertext: true,
         },
         stop.signal,
       );

@@ -25,6 +25,12 @@ export interface DialConfig {
   readonly subprotocol: string | null;
   readonly trust: Trust;
   readonly maxPayload: number;
+  /**
+   * Whether frames get masks of zeros. RFC 6455 10.3 wants random ones, so that nobody can make a
+   * cache in between take bytes of his choice for a request; what goes over our data links is ssh's
+   * ciphertext, which nobody chooses. The relay then has nothing to unmask.
+   */
+  readonly isCiphertext: boolean;
   /** Goes into the `Authorization` header; never to wherever a redirect leads, for none is followed. */
   readonly token?: string | null;
 }
@@ -65,6 +71,7 @@ export async function dial(config: DialConfig, signal: AbortSignal): Promise<Web
     perMessageDeflate: false,
     handshakeTimeout: handshakeMs,
     maxPayload: config.maxPayload,
+    ...(config.isCiphertext && { generateMask: (mask: Buffer) => mask.fill(0) }),
     ...(config.token && { headers: { authorization: `Bearer ${config.token}` } }),
     ...tls,
     // Behind a proxy an address would be checked as the name "localhost".

@@ -159,6 +159,7 @@ async function* knock(base: URL, trust: Trust, signal: AbortSignal): AsyncGenera
         subprotocol: subprotocols.client,
         trust,
         maxPayload: controlMaxBytes,
+        isCiphertext: false,
       },
       signal,
     );

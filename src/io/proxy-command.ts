@@ -66,6 +66,7 @@ export async function connect(
           subprotocol: config.raw ? null : subprotocols.client,
           trust: config.trust,
           maxPayload: dataMaxBytes,
+          isCiphertext: !config.raw,
         },
         stop,
       );

@@ -5,7 +5,6 @@
 import { type Observable, Subject } from "rxjs";
 import ssh2, { type AuthContext, type Connection } from "ssh2";
 import type { WebSocket } from "ws";
-import { createWebSocketStream } from "ws";
 import type { Meter } from "../actors/activity.ts";
 import type { Clock } from "../actors/clock.ts";
 import type { Log } from "../actors/ports.ts";
@@ -20,6 +19,7 @@ import type {
 import { type Forwarding, forwardFor } from "./forwarding.ts";
 import type { HostKey } from "./host-key.ts";
 import type { Keyring } from "./keyring.ts";
+import { linkStream } from "./link-stream.ts";
 import { openLogin } from "./login.ts";
 import { boundBeforeLogin, tooMany } from "./pre-auth.ts";
 import { hangUp } from "./reaper.ts";
@@ -130,7 +130,7 @@ export function openSshServer(
       running: new Set(),
     };
     visitors.set(number, visitor);
-    const stream = createWebSocketStream(link);
+    const stream = linkStream(link);
     stream.on("error", () => stream.destroy());
     stream.once("end", () => stream.destroy());
     const cut = (reason: string): void => {
