@@ -12,7 +12,7 @@ import type { AgentNews } from "../src/actors/ports.ts";
 import { helpText } from "../src/actors/words.ts";
 import { openAgentPorts } from "../src/io/agent-ports.ts";
 import { systemClock } from "../src/io/clock.ts";
-import { isBearer, readTrust } from "../src/io/dial.ts";
+import { isBearer, readTrust } from "../src/io/dialling.ts";
 import { deriveHostKey, type HostKey, openHostKey } from "../src/io/host-key.ts";
 import { derivedId, newIdentity } from "../src/io/identity.ts";
 import { openLog } from "../src/io/log.ts";
@@ -179,7 +179,7 @@ void main(async (signal) => {
   const relayText = command.args[0] ?? process.env["CONVERGE_RELAY_URL"];
   if (!relayText) {
     process.stderr.write(command.helpInformation());
-    throw new CommanderError(2, "converge.help", "no relay URL");
+    throw new CommanderError(2, "commander.help", "no relay URL");
   }
   const relay = urlArgument(relayUrl, relayText);
   const agentdir = process.cwd();

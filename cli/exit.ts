@@ -2,7 +2,6 @@
  * Exit: one table of exit statuses, and the last words on stderr.
  * ssh shows 255 for every failed proxy command, so the sentence matters more than the number.
  */
-import { CommanderError } from "commander";
 import { ConvergeError, type ErrorCode, reasonOf } from "../src/actors/errors.ts";
 
 const statuses: Record<ErrorCode, number> = {
@@ -50,9 +49,14 @@ export async function main(run: (signal: AbortSignal) => Promise<number>): Promi
   process.exitCode = bySignal > 0 && status === 0 ? bySignal : status;
 }
 
+/** By its code and not by its class: not every program has to load commander. */
+function isCommanders(error: unknown): error is Error & { exitCode: number } {
+  return error instanceof Error && String(Reflect.get(error, "code")).startsWith("commander.");
+}
+
 function lastWords(error: unknown): number {
   // Commander has printed its own sentence, or the help that was asked for.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (isCommanders(error)) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof ConvergeError) {
     process.stderr.write(`converge: ${error.message}\n`);
     return statuses[error.code];

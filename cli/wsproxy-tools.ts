@@ -5,11 +5,10 @@
 import { resolve } from "node:path";
 import { ConvergeError } from "../src/actors/errors.ts";
 import { sshConfig } from "../src/actors/ssh-command.ts";
-import { readTrust } from "../src/io/dial.ts";
+import { readTrust } from "../src/io/dialling.ts";
 import { examine } from "../src/io/doctor.ts";
-import { isFingerprint } from "../src/io/host-key-pin.ts";
 import { version } from "../src/io/version.ts";
-import { isRendezvousId } from "../src/io/wire.ts";
+import { isFingerprint, isRendezvousId } from "../src/io/wire.ts";
 import { statusOf } from "./exit.ts";
 import { option, program, relayUrl, urlArgument } from "./flags.ts";
 

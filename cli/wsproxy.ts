@@ -1,133 +1,39 @@
 #!/usr/bin/env node
 /**
  * wsproxy: ssh's proxy command. Standard output is bytes for ssh; people are spoken to on stderr.
+ *
+ * Every ssh waits for it to start. So the command line that the agent prints is understood here, and
+ * what reads every other one, and says what is wrong with it, is loaded for that alone.
  */
-import { once } from "node:events";
-import { createServer } from "node:net";
-import { CommanderError } from "commander";
-import { ConvergeError, reasonOf } from "../src/actors/errors.ts";
-import { systemClock } from "../src/io/clock.ts";
-import { readTrust } from "../src/io/dial.ts";
-import { isFingerprint } from "../src/io/host-key-pin.ts";
-import { connect, type ProxyCommandConfig } from "../src/io/proxy-command.ts";
-import { openStdio } from "../src/io/stdio.ts";
-import { version } from "../src/io/version.ts";
+import { parseArgs } from "node:util";
+import type { ProxyCommandConfig } from "../src/io/proxy-command.ts";
+import { isFingerprint } from "../src/io/wire.ts";
 import { main } from "./exit.ts";
-import {
-  duration,
-  type Listen,
-  listenAddress,
-  logLevel,
-  option,
-  program,
-  relayUrl,
-  socketServerUrl,
-  urlArgument,
-} from "./flags.ts";
+import { join, sayer } from "./join.ts";
 
-const command = program("wsproxy", version, "ssh's ProxyCommand for Converge.")
-  .argument("[client-url]", "https://host[/context]/client/ID (or CONVERGE_CLIENT_URL)")
-  .addOption(
-    option("--wait <duration>", "wait so long for an agent that is not there yet")
-      .argParser(duration)
-      .default(0, "not at all"),
-  )
-  .addOption(option("--raw", "connect stdio with any websocket server; no Converge handshake"))
-  .addOption(
-    option(
-      "--listen <[host:]port>",
-      "instead of stdio: each TCP connection is a websocket",
-    ).argParser(listenAddress("127.0.0.1")),
-  )
-  .addOption(option("--fingerprint <SHA256:…>", "refuse any other ssh host key"))
-  .addOption(option("--ca <file>", "trust this authority (PEM) for wss"))
-  .addOption(option("--insecure", "accept any TLS certificate"))
-  .addOption(option("--quiet", "say nothing but errors"))
-  .addOption(option("--log-level <level>", "debug says more").argParser(logLevel).default("info"))
-  .addHelpText(
-    "after",
-    `
-Example:
-  ssh -oProxyCommand="wsproxy https://relay.example.com/client/my-job" me@my-job
-
-More:
-  wsproxy ssh-config <client-url>   prints a block for ~/.ssh/config; --help says more
-  wsproxy doctor <relay-url>        checks the way to a relay and says what to fix
-
-Exit status (ssh itself shows 255): 0 done, 2 usage, 3 relay unreachable, 4 TLS, 5 version,
-6 refused, 7 no such agent, 8 host key mismatch, 9 agent silent.`,
-  );
-
-/** What ssh needs to say that it leaves, when Ctrl-C reaches it and us at once. */
-const farewellMs = 1_000;
+/** The usual way to be called: a URL, `--fingerprint`, `--quiet`, nothing else; null for all others. */
+function usual(): { config: ProxyCommandConfig; isQuiet: boolean } | null {
+  // Any of them may be a flag's twin, but for the bootstrap script's own.
+  const isOurs = (name: string): boolean =>
+    /^CONVERGE_(?!(?:PROGRAM|CACHE|STANDALONE|NODE_OPTIONS)$)/.test(name);
+  if (Object.keys(process.env).some(isOurs)) return null;
+  try {
+    const options = { fingerprint: { type: "string" }, quiet: { type: "boolean" } } as const;
+    const { values, positionals } = parseArgs({ options, allowPositionals: true });
+    const [text = "", ...more] = positionals;
+    const { fingerprint = null, quiet: isQuiet = false } = values;
+    if (more.length > 0 || !/^(?:https?|wss?):\/\/[\w.:[\]-]+\/[\w./~-]*$/.test(text)) return null;
+    if (fingerprint !== null && !isFingerprint(fingerprint)) return null;
+    const trust = { ca: null, insecure: false };
+    const url = new URL(text);
+    return { isQuiet, config: { url, fingerprint, trust, raw: false, waitMs: 0, debug: () => {} } };
+  } catch {
+    return null;
+  }
+}
 
 void main(async (signal) => {
-  const [tool = "", ...rest] = process.argv.slice(2);
-  if (tool === "ssh-config") return (await import("./wsproxy-tools.ts")).printSshConfig(rest);
-  if (tool === "doctor") return await (await import("./wsproxy-tools.ts")).runDoctor(rest, signal);
-  command.parse();
-  const flags = command.opts();
-  const text = command.args[0] ?? process.env["CONVERGE_CLIENT_URL"];
-  if (!text) {
-    process.stderr.write(command.helpInformation());
-    throw new CommanderError(2, "converge.help", "no client URL");
-  }
-  const say = (sentence: string): void => {
-    if (!flags["quiet"]) process.stderr.write(`[converge] ${sentence}\n`);
-  };
-  const config: ProxyCommandConfig = {
-    debug: ["debug", "trace"].includes(flags["logLevel"]) ? say : () => {},
-    url: urlArgument(flags["raw"] ? socketServerUrl : relayUrl, text),
-    raw: flags["raw"] ?? false,
-    waitMs: flags["wait"],
-    fingerprint: flags["fingerprint"] ?? null,
-    trust: readTrust(flags["ca"], flags["insecure"] ?? false),
-  };
-  if (config.fingerprint && !isFingerprint(config.fingerprint))
-    throw new ConvergeError(
-      "CONVERGE_USAGE",
-      "--fingerprint is SHA256: and 43 characters, as the agent prints it.",
-    );
-  if (flags["listen"]) return await listen(flags["listen"], config, say, signal);
-  const stdio = openStdio();
-  await connect(config, stdio, say, systemClock, afterSsh(signal)).finally(() => {
-    stdio.input.destroy();
-    stdio.output.end();
-  });
-  return 0;
+  const known = usual();
+  if (known) return await join(known.config, sayer(known.isQuiet), signal);
+  return await (await import("./wsproxy-flags.ts")).run(signal);
 });
-
-/** The signal, late: ssh gets it too, takes its leave through us, and then ends our input. */
-function afterSsh(signal: AbortSignal): AbortSignal {
-  const late = new AbortController();
-  signal.addEventListener("abort", () => {
-    setTimeout(() => late.abort(), process.stdin.isTTY ? 0 : farewellMs).unref();
-  });
-  return late.signal;
-}
-
-/** Serves a local port until the signal; a connection that fails is reported, the others go on. */
-async function listen(
-  { host, port }: Listen,
-  config: ProxyCommandConfig,
-  say: (sentence: string) => void,
-  signal: AbortSignal,
-): Promise<number> {
-  const server = createServer({ allowHalfOpen: config.raw }, (socket) => {
-    socket.setNoDelay(true);
-    connect(config, { input: socket, output: socket }, say, systemClock, signal)
-      .catch((error: unknown) => process.stderr.write(`[converge] ${reasonOf(error)}\n`))
-      .finally(() => socket.end());
-  });
-  try {
-    server.listen(port, host);
-    await once(server, "listening");
-  } catch (error) {
-    throw new ConvergeError("CONVERGE_LISTEN", `${host}:${port}`, error);
-  }
-  const address = server.address();
-  say(`Listening on ${host}:${typeof address === "object" ? address?.port : port}.`);
-  await once(signal, "abort");
-  server.close();
-  return 0;
-}

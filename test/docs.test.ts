@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
 import { refusalReasons } from "../src/actors/facts.ts";
+import { messageTypes } from "../src/io/messages.ts";
 import { families } from "../src/io/metrics.ts";
 import {
   closeCodes,
@@ -16,7 +17,6 @@ import {
   controlMost,
   controlPerSecond,
   dataMaxBytes,
-  messageTypes,
   pingMs,
   silentMs,
   subprotocols,

@@ -13,9 +13,10 @@ import { pathOf, readDoor } from "../src/io/doors.ts";
 import { pinHostKey } from "../src/io/host-key-pin.ts";
 import { derivedId, isAnswer, looksDerived } from "../src/io/identity.ts";
 import { parseKeyOptions } from "../src/io/key-options.ts";
+import { readFromAgent, readToAgent, readToClient } from "../src/io/messages.ts";
 import { packetReader, SftpError } from "../src/io/sftp-wire.ts";
 import { plainText } from "../src/io/text.ts";
-import { isRendezvousId, readFromAgent, readToAgent, readToClient } from "../src/io/wire.ts";
+import { isRendezvousId } from "../src/io/wire.ts";
 import { problemsOf, readChoices, writeChoices } from "../web/choices.ts";
 import { commandsFor } from "../web/commands.ts";
 

@@ -15,11 +15,13 @@ import type {
   RendezvousId,
   Ticket,
 } from "../machines/vocabulary.ts";
-import { dial, socketUrl, type Trust } from "./dial.ts";
+import { dial } from "./dial.ts";
+import { socketUrl, type Trust } from "./dialling.ts";
 import type { Identity } from "./identity.ts";
+import { readToAgent } from "./messages.ts";
 import { expectPings, shut } from "./socket.ts";
 import { plainText } from "./text.ts";
-import { closeCodes, controlMaxBytes, dataMaxBytes, readToAgent, subprotocols } from "./wire.ts";
+import { closeCodes, controlMaxBytes, dataMaxBytes, subprotocols } from "./wire.ts";
 
 /** From the first message to `registered`. */
 const registerMs = 20_000;

@@ -16,6 +16,7 @@ import { bucket } from "./bucket.ts";
 import { readDoor } from "./doors.ts";
 import { derivedId, isAnswer, looksDerived, newNonce, newTicket, spareId } from "./identity.ts";
 import type { Links } from "./links.ts";
+import { readFromAgent } from "./messages.ts";
 import type { Origin } from "./origin.ts";
 import { openRefusals } from "./refusals.ts";
 import { plainText } from "./text.ts";
@@ -29,7 +30,6 @@ import {
   controlPerSecond,
   dataMaxBytes,
   protocolVersion,
-  readFromAgent,
   subprotocols,
   versionOf,
 } from "./wire.ts";

@@ -19,8 +19,9 @@ export type Other = "control" | "text" | "nested" | "wrong";
 export interface FrameReader {
   /**
    * Reads `bytes` that lie from `from` on, and at least `frontBytes` behind the room's start.
-   * `other` is called with a control frame, whole and masked, or with the head of a frame that
-   * cannot be; after the latter nothing more is to be read.
+   * `other` is called with a control frame, whole and masked, or with the head of one that should
+   * not be. After one that is wrong nothing more is read; after a text, or a message within another,
+   * reading goes on, for the answer to a close must still be seen.
    */
   read(room: Room, from: number, bytes: number): Run;
 }
@@ -105,10 +106,11 @@ export function frameReader(
       if (opcode === 8) isOver = true; // RFC 6455 5.5.1: nothing counts after it
       return size + short;
     }
-    if (opcode === text) return fault("text", bytes, at, end);
-    if ((opcode === continuation) !== isInside)
-      return fault(isInside ? "nested" : "wrong", bytes, at, end);
+    if (opcode === continuation && !isInside) return fault("wrong", bytes, at, end);
     if (there < size) return 0;
+    if (opcode === text) other("text", Buffer.from(bytes.subarray(at, at + size)));
+    else if (opcode === binary && isInside)
+      other("nested", Buffer.from(bytes.subarray(at, at + size)));
     left = short < 126 ? short : short === 126 ? bytes.readUInt16BE(at + 2) : long(bytes, at + 2);
     if (left > mostBytes) return fault("wrong", bytes, at, end);
     isInside = first < 128;

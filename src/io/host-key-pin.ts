@@ -69,11 +69,6 @@ const strictKex = "kex-strict-s-v00@openssh.com";
 /** Names that are no exchange but a sign: RFC 8308 2.1, OpenSSH's PROTOCOL 1.10. */
 const signs = new Set(["ext-info-s", strictKex]);
 
-/** Whether this is a fingerprint as ssh-keygen and the agent print it. */
-export function isFingerprint(text: string): boolean {
-  return /^SHA256:[A-Za-z0-9+/]{43}$/.test(text);
-}
-
 /** What one step found at the front of the held bytes: how much to hand on, what to wait for, or the end. */
 type Step =
   | { kind: "wait"; until: number }

@@ -5,9 +5,10 @@
 import type { WebSocket } from "ws";
 import type { Clock } from "../actors/clock.ts";
 import type { LinkId, SpliceReport } from "../machines/vocabulary.ts";
+import type { ToAgent, ToClient } from "./messages.ts";
 import { pingRegularly, shut } from "./socket.ts";
 import { type Counts, splice } from "./splice.ts";
-import { type CloseCode, closeCodes, nextLink, type ToAgent, type ToClient } from "./wire.ts";
+import { type CloseCode, closeCodes, nextLink } from "./wire.ts";
 
 /** A client may send so much before it is spliced (an ssh banner and a key exchange are 3 KiB). */
 const earlyBytes = 64 * 1024;

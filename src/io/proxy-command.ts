@@ -3,16 +3,17 @@
  * websocket to a relay, and tells the person what is going on. It cannot read the bytes; with a
  * fingerprint it looks at the key exchange, which is in the clear.
  */
-import type { WebSocket } from "ws";
 import type { Clock } from "../actors/clock.ts";
 import { ConvergeError, reasonOf } from "../actors/errors.ts";
 import { spoken } from "../actors/words.ts";
-import { dial, socketUrl, type Trust } from "./dial.ts";
-import { type HostKeyPin, pinHostKey } from "./host-key-pin.ts";
-import { expectPings, shut } from "./socket.ts";
+import { socketUrl, type Trust } from "./dialling.ts";
+import type { HostKeyPin } from "./host-key-pin.ts";
+import { leanDial } from "./lean-dial.ts";
+import type { Read, ToClient } from "./messages.ts";
+import { type DataLink, expectPings, shut } from "./socket.ts";
 import type { Stdio } from "./stdio.ts";
 import { plainText } from "./text.ts";
-import { closeCodes, dataMaxBytes, readToClient, subprotocols, type ToClient } from "./wire.ts";
+import { closeCodes, dataMaxBytes, subprotocols } from "./wire.ts";
 
 /** Stop reading one side when so much waits for the other. */
 const highBytes = 1024 * 1024;
@@ -60,7 +61,7 @@ export async function connect(
     const { host, pathname } = target(config, leftMs); // a query may hold a secret
     config.debug(`Dialling ${host}${pathname}.`);
     try {
-      const socket = await dial(
+      const socket = await leanDial(
         {
           url: target(config, leftMs),
           subprotocol: config.raw ? null : subprotocols.client,
@@ -70,7 +71,16 @@ export async function connect(
         },
         stop,
       );
-      return await converse(socket, config, stdio, early, say, clock, stop);
+      return await converse(
+        socket,
+        await understanding(config),
+        config,
+        stdio,
+        early,
+        say,
+        clock,
+        stop,
+      );
     } catch (error) {
       if (stop.aborted) return;
       const code = error instanceof ConvergeError ? error.code : null;
@@ -82,6 +92,20 @@ export async function connect(
       await pause(clock, retryMs, stop);
     }
   }
+}
+
+/** What is needed to follow what comes in. */
+interface Understanding {
+  readonly read: (text: string) => Read<ToClient>;
+  readonly pin: HostKeyPin | null;
+}
+
+/** Loaded while the relay looks for the agent: until the first byte went out every ssh waits for us. */
+async function understanding({ fingerprint }: ProxyCommandConfig): Promise<Understanding> {
+  const { readToClient: read } = await import("./messages.ts");
+  if (fingerprint === null) return { read, pin: null };
+  const { pinHostKey } = await import("./host-key-pin.ts");
+  return { read, pin: pinHostKey(fingerprint) };
 }
 
 function target({ url, raw }: ProxyCommandConfig, leftMs: number): URL {
@@ -141,7 +165,8 @@ function holdEarly({ input, output }: Stdio, gone: AbortController, raw: boolean
 
 /** From the open websocket to its close. */
 function converse(
-  socket: WebSocket,
+  socket: DataLink,
+  { read: readMessage, pin }: Understanding,
   config: ProxyCommandConfig,
   { input, output }: Stdio,
   early: Early,
@@ -150,7 +175,6 @@ function converse(
   stop: AbortSignal,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    const pin: HostKeyPin | null = config.fingerprint ? pinHostKey(config.fingerprint) : null;
     let isSpliced = false;
     let failed: ConvergeError | null = null;
     let late: unknown = null;
@@ -195,7 +219,7 @@ function converse(
         );
     };
     const hear = (text: string): void => {
-      const read = readToClient(text);
+      const read = readMessage(text);
       if ("malformed" in read)
         return fail(
           new ConvergeError("CONVERGE_REFUSED", `it said something odd: ${read.malformed}`),
@@ -210,7 +234,7 @@ function converse(
       else if (config.raw || isSpliced) receive(data);
       else hear(data.toString());
     });
-    socket.on("close", (code, reason) => {
+    const closed = (code: number, reason: Buffer): void => {
       stop.removeEventListener("abort", end);
       clock.clearTimeout(late);
       config.debug(`Closed with code ${code}. ${plainText(reason.toString())}`);
@@ -221,7 +245,9 @@ function converse(
         if (error) reject(error);
         else resolve();
       }
-    });
+    };
+    socket.on("close", closed);
+    if (socket.readyState === socket.CLOSED) return closed(1006, Buffer.alloc(0));
     stop.addEventListener("abort", end, { once: true });
     if (stop.aborted) end();
     if (config.raw) start();

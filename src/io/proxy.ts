@@ -6,12 +6,15 @@ import type { Agent } from "node:http";
 import { getProxyForUrl } from "proxy-from-env";
 import { ConvergeError } from "../actors/errors.ts";
 
+/** The proxy that the environment has for this URL; empty for the direct way. */
+export const proxyFor = (url: URL): string => getProxyForUrl(url.href.replace(/^ws/, "http"));
+
 /** An agent for `http.request` or `ws`; undefined for the direct way. `CONVERGE_PROXY` for SOCKS. */
 export async function proxyAgentFor(
   url: URL,
   tls: { readonly ca?: string; readonly rejectUnauthorized?: boolean } = {},
 ): Promise<Agent | undefined> {
-  const proxy = getProxyForUrl(url.href.replace(/^ws/, "http"));
+  const proxy = proxyFor(url);
   if (proxy === "") return undefined;
   if (!/^https?:\/\//.test(proxy))
     throw new ConvergeError("CONVERGE_PROXY", "only http:// and https:// proxies can be used");

@@ -2,9 +2,31 @@
  * Socket: what every websocket of ours needs, whichever side opened it: an end that comes even
  * when the reader is paused, and a watch for peers that went without a word.
  */
-import type { WebSocket } from "ws";
 import type { Clock } from "../actors/clock.ts";
+import { rawOf } from "./raw-socket.ts";
 import { type CloseCode, pingMs, silentMs } from "./wire.ts";
+
+/** What is used of a websocket once it is open; `ws` has it, and so has the lean one. */
+export interface DataLink {
+  readonly readyState: number;
+  readonly OPEN: number;
+  readonly CLOSED: number;
+  readonly isPaused: boolean;
+  readonly bufferedAmount: number;
+  /** Bytes that came in so far; where it is left out, the socket beneath knows. */
+  readonly bytesRead?: number;
+  send(data: Buffer, sent?: (error?: Error | null) => void): void;
+  close(code?: number, reason?: string): void;
+  terminate(): void;
+  pause(): void;
+  resume(): void;
+  ping(): void;
+  pong(): void;
+  on(event: "message", hear: (data: Buffer, isBinary: boolean) => void): unknown;
+  on(event: "close", hear: (code: number, reason: Buffer) => void): unknown;
+  on(event: "ping" | "pong", hear: () => void): unknown;
+  once(event: "close", hear: () => void): unknown;
+}
 
 /** Time for the peer to answer a close frame, after everything before it was written. */
 const closeMs = 2_000;
@@ -14,7 +36,7 @@ const closeMs = 2_000;
  * first, for otherwise the peer's answer is never read. Nothing written before is cut off: with
  * bytes still to be written the wait is left to `ws`, which allows 30 s.
  */
-export function shut(socket: WebSocket, clock: Clock, code: CloseCode, reason = ""): void {
+export function shut(socket: DataLink, clock: Clock, code: CloseCode, reason = ""): void {
   if (socket.readyState === socket.CLOSED) return;
   socket.resume();
   socket.close(code, closeReason(reason));
@@ -39,13 +61,13 @@ export function closeReason(text: string): string {
 }
 
 /** Whether this side cannot say anything of its peer, since bytes wait on one side or the other. */
-const isStalled = (socket: WebSocket): boolean => socket.isPaused || socket.bufferedAmount > 0;
+const isStalled = (socket: DataLink): boolean => socket.isPaused || socket.bufferedAmount > 0;
 
 /**
  * Pings every 20 s and terminates a socket that has been silent for 50 s. A stalled one is left
  * to TCP: its pong may be waiting behind data, and a suspended ssh client is not dead.
  */
-export function pingRegularly(socket: WebSocket, clock: Clock): void {
+export function pingRegularly(socket: DataLink, clock: Clock): void {
   watch(socket, clock, () => socket.ping());
 }
 
@@ -53,18 +75,17 @@ export function pingRegularly(socket: WebSocket, clock: Clock): void {
  * Terminates a socket whose relay has not pinged for 50 s. The other half of `pingRegularly`. A
  * paused one does not see the pings, so it says unasked that it is there (RFC 6455 5.5.3).
  */
-export function expectPings(socket: WebSocket, clock: Clock): void {
+export function expectPings(socket: DataLink, clock: Clock): void {
   watch(socket, clock, () => {
     if (socket.isPaused) socket.pong();
   });
 }
 
 /** Bytes that came in so far, whatever they are: a ping may wait behind megabytes on a slow line. */
-function bytesRead(socket: WebSocket): number {
-  return (socket as unknown as { _socket?: { bytesRead: number } })._socket?.bytesRead ?? 0;
-}
+const bytesRead = (socket: DataLink): number =>
+  socket.bytesRead ?? rawOf(socket as never)?.bytesRead ?? 0;
 
-function watch(socket: WebSocket, clock: Clock, beat: () => void): void {
+function watch(socket: DataLink, clock: Clock, beat: () => void): void {
   let heardAt = clock.now();
   let before = bytesRead(socket);
   const heard = (): void => {

@@ -138,9 +138,11 @@ function pumpRaw(
   let room: Room = sharedRoom;
   /** Rooms out of which something is still being written. */
   let lent: Room[] = [];
+  let isRefused = false;
   const reader = frameReader(dataMaxBytes, (kind, frame) => {
+    isRefused ||= kind !== "control";
     if (kind === "text") refuse(closeCodes.binaryOnly, "binary frames only");
-    else if (kind === "nested") refuse(1002 as CloseCode, "a message within a message");
+    else if (kind === "nested") refuse(closeCodes.protocolError, "a message within a message");
     else feed(source, frame);
   });
   const written = (): void => {
@@ -157,7 +159,7 @@ function pumpRaw(
     () => room.back,
     (bytes) => {
       const { start, end } = reader.read(room, frontBytes, bytes);
-      if (end > start && to.readyState === to.OPEN) {
+      if (end > start && !isRefused && to.readyState === to.OPEN) {
         const frame = room.bytes.subarray(putHead(room.bytes, start, end), end);
         // Behind others it would have to wait, and the room is worth more than a copy.
         const isCopy = room === sharedRoom || (outlet.writableLength > 0 && bytes < manyBytes);

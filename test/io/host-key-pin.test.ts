@@ -13,7 +13,8 @@ import type { Readable, Writable } from "node:stream";
 import { after, describe, test } from "node:test";
 import ssh2 from "ssh2";
 import { fingerprintOf } from "../../src/io/authorized-keys.ts";
-import { isFingerprint, pinHostKey, type Verdict } from "../../src/io/host-key-pin.ts";
+import { pinHostKey, type Verdict } from "../../src/io/host-key-pin.ts";
+import { isFingerprint } from "../../src/io/wire.ts";
 import { ed25519Pair } from "../support/ed25519-pair.ts";
 
 const { Server } = ssh2;

@@ -1,14 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  closeCodes,
-  farewell,
-  isRendezvousId,
-  readFromAgent,
-  readToAgent,
-  readToClient,
-  versionOf,
-} from "../../src/io/wire.ts";
+import { readFromAgent, readToAgent, readToClient } from "../../src/io/messages.ts";
+import { closeCodes, farewell, isRendezvousId, versionOf } from "../../src/io/wire.ts";
 import type { PairingOutcome } from "../../src/machines/vocabulary.ts";
 
 for (const [text, want] of [

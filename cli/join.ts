@@ -1,0 +1,41 @@
+/**
+ * Join: wsproxy's own standard input and output, joined with a relay.
+ */
+import { systemClock } from "../src/io/clock.ts";
+import { connect, type ProxyCommandConfig } from "../src/io/proxy-command.ts";
+import { openStdio } from "../src/io/stdio.ts";
+
+export type Say = (sentence: string) => void;
+
+/** Speaks to people, on standard error. */
+export const sayer =
+  (isQuiet: boolean): Say =>
+  (sentence) => {
+    if (!isQuiet) process.stderr.write(`[converge] ${sentence}\n`);
+  };
+
+/** What ssh needs to say that it leaves, when Ctrl-C reaches it and us at once. */
+const farewellMs = 1_000;
+
+/** Runs until either side ends; the exit status, or an error as `connect` has it. */
+export async function join(
+  config: ProxyCommandConfig,
+  say: Say,
+  signal: AbortSignal,
+): Promise<number> {
+  const stdio = openStdio();
+  await connect(config, stdio, say, systemClock, afterSsh(signal)).finally(() => {
+    stdio.input.destroy();
+    stdio.output.end();
+  });
+  return 0;
+}
+
+/** The signal, late: ssh gets it too, takes its leave through us, and then ends our input. */
+function afterSsh(signal: AbortSignal): AbortSignal {
+  const late = new AbortController();
+  signal.addEventListener("abort", () => {
+    setTimeout(() => late.abort(), process.stdin.isTTY ? 0 : farewellMs).unref();
+  });
+  return late.signal;
+}

@@ -1,0 +1,113 @@
+/**
+ * wsproxy with every flag: for whoever gave one that `wsproxy` itself does not know by heart.
+ */
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { CommanderError } from "commander";
+import { ConvergeError, reasonOf } from "../src/actors/errors.ts";
+import { systemClock } from "../src/io/clock.ts";
+import { readTrust } from "../src/io/dialling.ts";
+import { connect, type ProxyCommandConfig } from "../src/io/proxy-command.ts";
+import { version } from "../src/io/version.ts";
+import { isFingerprint } from "../src/io/wire.ts";
+import {
+  duration,
+  type Listen,
+  listenAddress,
+  logLevel,
+  option,
+  program,
+  relayUrl,
+  socketServerUrl,
+  urlArgument,
+} from "./flags.ts";
+import { join, type Say, sayer } from "./join.ts";
+
+const command = program("wsproxy", version, "ssh's ProxyCommand for Converge.")
+  .argument("[client-url]", "https://host[/context]/client/ID (or CONVERGE_CLIENT_URL)")
+  .addOption(
+    option("--wait <duration>", "wait so long for an agent that is not there yet")
+      .argParser(duration)
+      .default(0, "not at all"),
+  )
+  .addOption(option("--raw", "connect stdio with any websocket server; no Converge handshake"))
+  .addOption(
+    option(
+      "--listen <[host:]port>",
+      "instead of stdio: each TCP connection is a websocket",
+    ).argParser(listenAddress("127.0.0.1")),
+  )
+  .addOption(option("--fingerprint <SHA256:…>", "refuse any other ssh host key"))
+  .addOption(option("--ca <file>", "trust this authority (PEM) for wss"))
+  .addOption(option("--insecure", "accept any TLS certificate"))
+  .addOption(option("--quiet", "say nothing but errors"))
+  .addOption(option("--log-level <level>", "debug says more").argParser(logLevel).default("info"))
+  .addHelpText(
+    "after",
+    `
+Example:
+  ssh -oProxyCommand="wsproxy https://relay.example.com/client/my-job" me@my-job
+
+More:
+  wsproxy ssh-config <client-url>   prints a block for ~/.ssh/config; --help says more
+  wsproxy doctor <relay-url>        checks the way to a relay and says what to fix
+
+Exit status (ssh itself shows 255): 0 done, 2 usage, 3 relay unreachable, 4 TLS, 5 version,
+6 refused, 7 no such agent, 8 host key mismatch, 9 agent silent.`,
+  );
+
+/** Reads the command line and does what it says; resolves with the exit status. */
+export async function run(signal: AbortSignal): Promise<number> {
+  const [tool = "", ...rest] = process.argv.slice(2);
+  if (tool === "ssh-config") return (await import("./wsproxy-tools.ts")).printSshConfig(rest);
+  if (tool === "doctor") return await (await import("./wsproxy-tools.ts")).runDoctor(rest, signal);
+  command.parse();
+  const flags = command.opts();
+  const text = command.args[0] ?? process.env["CONVERGE_CLIENT_URL"];
+  if (!text) {
+    process.stderr.write(command.helpInformation());
+    throw new CommanderError(2, "commander.help", "no client URL");
+  }
+  const say = sayer(flags["quiet"] ?? false);
+  const config: ProxyCommandConfig = {
+    debug: ["debug", "trace"].includes(flags["logLevel"]) ? say : () => {},
+    url: urlArgument(flags["raw"] ? socketServerUrl : relayUrl, text),
+    raw: flags["raw"] ?? false,
+    waitMs: flags["wait"],
+    fingerprint: flags["fingerprint"] ?? null,
+    trust: readTrust(flags["ca"], flags["insecure"] ?? false),
+  };
+  if (config.fingerprint && !isFingerprint(config.fingerprint))
+    throw new ConvergeError(
+      "CONVERGE_USAGE",
+      "--fingerprint is SHA256: and 43 characters, as the agent prints it.",
+    );
+  if (flags["listen"]) return await listen(flags["listen"], config, say, signal);
+  return await join(config, say, signal);
+}
+
+/** Serves a local port until the signal; a connection that fails is reported, the others go on. */
+async function listen(
+  { host, port }: Listen,
+  config: ProxyCommandConfig,
+  say: Say,
+  signal: AbortSignal,
+): Promise<number> {
+  const server = createServer({ allowHalfOpen: config.raw }, (socket) => {
+    socket.setNoDelay(true);
+    connect(config, { input: socket, output: socket }, say, systemClock, signal)
+      .catch((error: unknown) => process.stderr.write(`[converge] ${reasonOf(error)}\n`))
+      .finally(() => socket.end());
+  });
+  try {
+    server.listen(port, host);
+    await once(server, "listening");
+  } catch (error) {
+    throw new ConvergeError("CONVERGE_LISTEN", `${host}:${port}`, error);
+  }
+  const address = server.address();
+  say(`Listening on ${host}:${typeof address === "object" ? address?.port : port}.`);
+  await once(signal, "abort");
+  server.close();
+  return 0;
+}
