@@ -22,13 +22,14 @@ export const percentile = (values: readonly number[], p: number): number => {
   return sorted[Math.min(sorted.length - 1, Math.floor((p / 100) * sorted.length))] ?? Number.NaN;
 };
 
-/** Runs all contenders in turn, `rounds` times after one that isn't counted; medians of each figure. */
+/** Runs all contenders in turn, `rounds` times after one that isn't counted (unless `isWarmed` is false); medians. */
 export async function alternate(
   contenders: readonly Contender[],
   rounds: number,
+  isWarmed = true,
 ): Promise<Map<string, Figures>> {
   const seen = new Map<string, Figures[]>(contenders.map(({ name }) => [name, []]));
-  for (let round = 0; round <= rounds; round += 1)
+  for (let round = isWarmed ? 0 : 1; round <= rounds; round += 1)
     for (const { name, run } of contenders) {
       const figures = await run();
       if (round > 0) seen.get(name)?.push(figures);

@@ -1,6 +1,6 @@
 /**
  * Peers: the programs that are measured, started on loopback and ended in order: our relay and
- * agent, Debian's socat, websockify and sshd.
+ * agent, Debian's socat and sshd, and two relays in Go.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -65,15 +65,18 @@ const jsonLine = (
     });
   });
 
-/** Our relay; its pid and URL. */
-export async function startRelay(): Promise<{ pid: number; url: string }> {
+/** Our relay; its pid and URL. One address opens more here than it may by default. */
+export async function startRelay(): Promise<{ pid: number; url: string; end: () => void }> {
   const child = start(process.execPath, [
     join(root, "dist/cli/converge.js"),
     "--listen",
     "127.0.0.1:0",
+    "--connections-per-second=100000",
+    "--agents-per-address=100000",
   ]);
+  child.stderr?.resume();
   const { port } = await jsonLine(child, "stderr", ({ msg }) => msg === "relay listening");
-  return { pid: child.pid ?? 0, url: `http://127.0.0.1:${port}` };
+  return { pid: child.pid ?? 0, url: `http://127.0.0.1:${port}`, end: () => child.kill("SIGKILL") };
 }
 
 export interface Keys {
@@ -102,7 +105,7 @@ export async function startAgent(
   );
   const { clientUrl } = await jsonLine(child, "stdout", ({ event }) => event === "ready");
   writeFileSync(join(job, ".hold"), "");
-  const proxy = `${process.execPath} ${join(root, "dist/cli/wsproxy.js")} --quiet ${clientUrl}`;
+  const proxy = `${process.execPath} ${join(root, "dist/downloads/wsproxy.cjs")} --quiet ${clientUrl}`;
   return {
     pid: child.pid ?? 0,
     dir: job,
@@ -123,7 +126,7 @@ const common = (keys: Keys): string[] => [
 ];
 
 /** Debian's sshd on a port of its own. */
-export async function startSshd(keys: Keys): Promise<{ pid: number; ssh: string[] }> {
+export async function startSshd(keys: Keys): Promise<{ pid: number; port: number; ssh: string[] }> {
   const port = await freePort();
   const hostKey = join(folder, "sshd-key");
   execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", hostKey]);
@@ -139,13 +142,15 @@ export async function startSshd(keys: Keys): Promise<{ pid: number; ssh: string[
       "StrictModes no",
       "PermitRootLogin yes",
       "UsePAM no",
+      "Subsystem sftp /usr/lib/openssh/sftp-server",
+      "SetEnv SHLVL=3", // or bash reads the person's own start-up files for each command
       "PidFile none",
       "",
     ].join("\n"),
   );
   const child = start("/usr/sbin/sshd", ["-D", "-e", "-f", config]);
   await listening(port);
-  return { pid: child.pid ?? 0, ssh: [...common(keys), "-p", String(port), "127.0.0.1"] };
+  return { pid: child.pid ?? 0, port, ssh: [...common(keys), "-p", String(port), "127.0.0.1"] };
 }
 
 /** A plain TCP relay to `target`. */
@@ -160,10 +165,42 @@ export async function startSocat(target: number): Promise<{ pid: number; port: n
   return { pid: child.pid ?? 0, port };
 }
 
-/** Debian's websockify: a websocket in front of a TCP `target`. */
-export async function startWebsockify(target: number): Promise<{ pid: number; url: string }> {
-  const port = await freePort();
-  const child = start("websockify", [`127.0.0.1:${port}`, `127.0.0.1:${target}`]);
-  await listening(port);
-  return { pid: child.pid ?? 0, url: `ws://127.0.0.1:${port}/` };
+/** Builds the peers that are written in Go, with Debian's packages for them. */
+export function buildGo(): string {
+  const file = join(folder, "peers");
+  execFileSync("go", ["build", "-o", file, join(root, "bench/go/peers.go")], {
+    env: {
+      ...process.env,
+      GO111MODULE: "off",
+      GOPATH: "/usr/share/gocode",
+      GOFLAGS: "",
+      GOCACHE: join(folder, "go-cache"),
+    },
+  });
+  return file;
+}
+
+let goFile: string | null = null;
+
+/** A relay in Go: `pairs` copies messages, `mux` speaks yamux with its agent. */
+export async function startGo(
+  role: "pairs" | "mux",
+): Promise<{ pid: number; port: number; end: () => void }> {
+  goFile ??= buildGo();
+  const child = start(goFile, [role]);
+  const { port } = await jsonLine(child, "stdout", (line) => "port" in line);
+  return { pid: child.pid ?? 0, port: Number(port), end: () => child.kill("SIGKILL") };
+}
+
+/** ssh's options through all of it: the Go relay, its agent in front of sshd, and its wsproxy. */
+export async function startGoStack(keys: Keys, sshdPort: number): Promise<{ ssh: string[] }> {
+  const { port } = await startGo("mux");
+  const agent = start(goFile ?? "", [
+    "agent",
+    `ws://127.0.0.1:${port}/agent/x`,
+    `127.0.0.1:${sshdPort}`,
+  ]);
+  await jsonLine(agent, "stdout", (line) => "ready" in line);
+  const proxy = `${goFile} wsproxy ws://127.0.0.1:${port}/client/x`;
+  return { ssh: [...common(keys), `-oProxyCommand=${proxy}`, "agent"] };
 }

@@ -13,16 +13,31 @@ export interface Pipe {
   readonly to: Socket;
   /** What is written again and again. */
   readonly chunk: Buffer;
+  /** One byte, from either end. */
+  readonly crumb: Buffer;
+  readonly answer: Buffer;
   close(): void;
 }
 
 const payload = Buffer.alloc(64 * 1024, 1);
 
-/** RFC 6455 5.2: one binary frame of 64 KiB from a client, masked with zeros. */
-const frame = Buffer.concat([
-  Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]),
-  payload,
-]);
+/** RFC 6455 5.2: a binary frame from a client, with a mask of zeros or another. */
+function frame(data: Buffer, mask = Buffer.alloc(4)): Buffer {
+  const head =
+    data.length > 65_535
+      ? Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, data.length >> 16, data.length >> 8, data.length])
+      : data.length > 125
+        ? Buffer.from([0x82, 0xfe, data.length >> 8, data.length])
+        : Buffer.from([0x82, 0x80 | data.length]);
+  return Buffer.concat([head, mask, data.map((byte, n) => byte ^ (mask[n & 3] ?? 0))]);
+}
+
+/** 64 KiB each, in one frame, in 64, and in one that has to be unmasked. */
+export const payloads = {
+  large: frame(payload),
+  small: Buffer.concat(Array.from({ length: 64 }, () => frame(payload.subarray(0, 1_024)))),
+  masked: frame(payload, Buffer.from([0x12, 0x34, 0x56, 0x78])),
+} as const;
 
 const rawOf = (socket: WebSocket): Socket => {
   const raw = (socket as unknown as { _socket: Socket })._socket;
@@ -70,18 +85,27 @@ export async function tcpPipe(port: number, sink: { next(): Promise<Socket> }): 
   const from = connect(port, "127.0.0.1");
   from.setNoDelay(true);
   const to = await arriving;
-  return { from, to, chunk: payload, close: () => destroy(from, to) };
+  const crumb = Buffer.from("x");
+  return { from, to, chunk: payload, crumb, answer: crumb, close: () => destroy(from, to) };
 }
 
-/** Through a websocket in front of TCP. */
-export async function websockifyPipe(
-  url: string,
-  sink: { next(): Promise<Socket> },
-): Promise<Pipe> {
-  const arriving = sink.next();
-  const socket = await opened(url, "binary");
-  const to = await arriving;
-  return { from: rawOf(socket), to, chunk: frame, close: () => destroy(socket, to) };
+const crumb = frame(Buffer.from("x"));
+let goPairs = 0;
+
+/** Through the Go relay, which joins what comes with the same path. */
+export async function goPipe(port: number): Promise<Pipe> {
+  goPairs += 1;
+  const url = `ws://127.0.0.1:${port}/${goPairs}`;
+  const one = await opened(url);
+  const other = await opened(url);
+  return {
+    from: rawOf(one),
+    to: rawOf(other),
+    chunk: payloads.large,
+    crumb,
+    answer: crumb,
+    close: () => destroy(one, other),
+  };
 }
 
 /** An agent of our own protocol that only dials back. */
@@ -116,7 +140,7 @@ export async function openDialler(relay: string) {
   return {
     close: () => control.terminate(),
     /** A fresh pair of links, spliced. */
-    pipe: async (): Promise<Pipe> => {
+    pipe: async (chunk: Buffer): Promise<Pipe> => {
       const summoned = new Promise<string>((done) => waiting.push(done));
       const client = new WebSocket(`${base}/client/${id}`, [subprotocols.client], {
         perMessageDeflate: false,
@@ -131,7 +155,9 @@ export async function openDialler(relay: string) {
       return {
         from: rawOf(agent),
         to: rawOf(client),
-        chunk: frame,
+        chunk,
+        crumb,
+        answer: crumb,
         close: () => destroy(agent, client),
       };
     },

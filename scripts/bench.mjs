@@ -8,7 +8,9 @@ installPrograms({
   ssh: "openssh-client",
   sshd: "openssh-server",
   socat: "socat",
-  websockify: "websockify",
+  go: "golang-go",
+  "/usr/share/gocode/src/github.com/gorilla/websocket": "golang-github-gorilla-websocket-dev",
+  "/usr/share/gocode/src/github.com/hashicorp/yamux": "golang-github-hashicorp-yamux-dev",
 });
 build({ standalone: true });
 const { status } = spawnSync(

@@ -1,0 +1,168 @@
+// Peers: what Converge is measured against, in Go as it is usually written: a relay that copies
+// messages, and a relay whose agent speaks yamux over one websocket to an sshd. Only the bench runs it.
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/gorilla/websocket"
+	"github.com/hashicorp/yamux"
+)
+
+var upgrader = websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
+
+// stream makes a byte stream of a websocket's messages.
+type stream struct {
+	*websocket.Conn
+	rest io.Reader
+}
+
+func (s *stream) Read(into []byte) (int, error) {
+	for {
+		if s.rest == nil {
+			_, next, err := s.NextReader()
+			if err != nil {
+				return 0, io.EOF
+			}
+			s.rest = next
+		}
+		n, err := s.rest.Read(into)
+		if err == io.EOF {
+			s.rest = nil
+			err = nil
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+}
+
+func (s *stream) Write(bytes []byte) (int, error) {
+	return len(bytes), s.WriteMessage(websocket.BinaryMessage, bytes)
+}
+
+func both(one, other io.ReadWriteCloser) {
+	var ends sync.WaitGroup
+	ends.Add(2)
+	copyAll := func(to, from io.ReadWriteCloser) {
+		io.Copy(to, from)
+		to.Close()
+		ends.Done()
+	}
+	go copyAll(one, other)
+	copyAll(other, one)
+	ends.Wait()
+}
+
+func messages(to, from *websocket.Conn) {
+	defer to.Close()
+	for {
+		kind, message, err := from.ReadMessage()
+		if err != nil || to.WriteMessage(kind, message) != nil {
+			return
+		}
+	}
+}
+
+// pairing joins the two websockets that come with the same path.
+func pairing() http.HandlerFunc {
+	var lock sync.Mutex
+	waiting := map[string]*websocket.Conn{}
+	return func(response http.ResponseWriter, request *http.Request) {
+		link, err := upgrader.Upgrade(response, request, nil)
+		if err != nil {
+			return
+		}
+		lock.Lock()
+		other := waiting[request.URL.Path]
+		if other == nil {
+			waiting[request.URL.Path] = link
+		} else {
+			delete(waiting, request.URL.Path)
+		}
+		lock.Unlock()
+		if other != nil {
+			go messages(other, link)
+			messages(link, other)
+		}
+	}
+}
+
+// multiplexing gives each client a stream of the agent's one websocket.
+func multiplexing() http.HandlerFunc {
+	var agent *yamux.Session
+	return func(response http.ResponseWriter, request *http.Request) {
+		link, err := upgrader.Upgrade(response, request, nil)
+		if err != nil {
+			return
+		}
+		if strings.HasPrefix(request.URL.Path, "/agent/") {
+			agent, _ = yamux.Client(&stream{Conn: link}, nil)
+			<-agent.CloseChan()
+			return
+		}
+		channel, err := agent.Open()
+		if err != nil {
+			link.Close()
+			return
+		}
+		both(&stream{Conn: link}, channel)
+	}
+}
+
+func dial(url string) *stream {
+	link, _, err := websocket.DefaultDialer.Dial(url, nil)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	return &stream{Conn: link}
+}
+
+type stdio struct{}
+
+func (stdio) Read(into []byte) (int, error)   { return os.Stdin.Read(into) }
+func (stdio) Write(bytes []byte) (int, error) { return os.Stdout.Write(bytes) }
+func (stdio) Close() error                    { os.Exit(0); return nil }
+
+func serve(handler http.HandlerFunc) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("{\"port\":%d}\n", listener.Addr().(*net.TCPAddr).Port)
+	http.Serve(listener, handler)
+}
+
+// usage: peers pairs | mux | agent URL HOST:PORT | wsproxy URL
+func main() {
+	switch os.Args[1] {
+	case "pairs":
+		serve(pairing())
+	case "mux":
+		serve(multiplexing())
+	case "agent":
+		session, _ := yamux.Server(dial(os.Args[2]), nil)
+		fmt.Println("{\"ready\":true}")
+		for {
+			channel, err := session.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", os.Args[3])
+			if err != nil {
+				channel.Close()
+				continue
+			}
+			go both(channel, server)
+		}
+	case "wsproxy":
+		both(dial(os.Args[2]), stdio{})
+	}
+}
