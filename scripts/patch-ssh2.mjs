@@ -1,45 +1,75 @@
 /**
- * Patch of ssh2: a door for key exchanges that ssh2 does not have. Two lines in the installed
- * kex.js, put there only if it is the very file that they were written for; with any other file
- * nothing is changed, and Converge offers curve25519 alone.
+ * Patch of ssh2, in two of its installed files, each only if it is the very file that the edits were
+ * written for. With any other nothing is changed in it, and all works without what it brings:
+ * kex.js gets a door for key exchanges that ssh2 does not have (else curve25519 alone is offered),
+ * crypto.js takes the padding of packets from a pool of random bytes (else each asks the system).
  */
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./prepare.mjs";
 
-/** kex.js of ssh2 1.17.0, as published and as patched. */
-const published = "054ba4b81801596350f0e2e939746d2966297cffd4303b342c25b2fd5d295755";
-const patched = "3b895a74a8724b31af34901ae65d45d59a3b6a80b6f591f7308a8d1399f7324c";
-
-const hashOf = (text) => createHash("sha256").update(text).digest("hex");
-
 // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source text
 const unsupported = "      throw new Error(`Unsupported key exchange algorithm: ${kexType}`);\n";
-const edits = [
-  [
-    unsupported,
-    `      const extra = module.exports.extraKex.get(kexType);
+
+/** Hashes are those of ssh2 1.17.0, as published and as patched. */
+const patches = [
+  {
+    file: "kex.js",
+    brings: "post-quantum key exchange",
+    published: "054ba4b81801596350f0e2e939746d2966297cffd4303b342c25b2fd5d295755",
+    patched: "3b895a74a8724b31af34901ae65d45d59a3b6a80b6f591f7308a8d1399f7324c",
+    edits: [
+      [
+        unsupported,
+        `      const extra = module.exports.extraKex.get(kexType);
       if (extra)
         return extra(Curve25519Exchange, args);
 ${unsupported}`,
-  ],
-  ["module.exports = {\n  KexInit,\n", "module.exports = {\n  extraKex: new Map(),\n  KexInit,\n"],
+      ],
+      [
+        "module.exports = {\n  KexInit,\n",
+        "module.exports = {\n  extraKex: new Map(),\n  KexInit,\n",
+      ],
+    ],
+  },
+  {
+    file: "crypto.js",
+    brings: "padding from a pool",
+    published: "a729d2064e787e2a4589c25a284444fe54a58b7434a4e6e5e8e9c73c6d91e28e",
+    patched: "801539159b8621dc82f5b20c9466d6206c6507c53fb92a11966a72e5ebca3e96",
+    edits: [
+      [
+        "createHmac, randomFillSync, timingSafeEqual\n} = require('crypto');\n",
+        `createHmac, randomFillSync: fillAll, timingSafeEqual
+} = require('crypto');
+
+// Each byte is given out once; RFC 4253 6 wants at most 255 of them for a packet.
+const pool = Buffer.allocUnsafe(16384);
+let used = pool.length;
+function randomFillSync(packet, at, length) {
+  if (used + length > pool.length) {
+    fillAll(pool);
+    used = 0;
+  }
+  pool.copy(packet, at, used, used += length);
+}
+`,
+      ],
+    ],
+  },
 ];
 
-/** The patched text of the published one. */
-const edit = (text) => edits.reduce((all, [from, to]) => all.replace(from, () => to), text);
+const hashOf = (text) => createHash("sha256").update(text).digest("hex");
 
-/** Patches the installed ssh2; whether it is patched now. Running it again does nothing. */
+/** Patches the installed ssh2; running it again does nothing. */
 export function patchSsh2() {
-  const file = join(root, "node_modules/ssh2/lib/protocol/kex.js");
-  const text = readFileSync(file, "utf8");
-  if (hashOf(text) === patched) return true;
-  const made = edit(text);
-  if (hashOf(text) !== published || hashOf(made) !== patched) {
-    console.error("ssh2 is another version than its patch: post-quantum key exchange is left out.");
-    return false;
+  for (const { file, brings, published, patched, edits } of patches) {
+    const path = join(root, "node_modules/ssh2/lib/protocol", file);
+    const text = readFileSync(path, "utf8");
+    if (hashOf(text) === patched) continue;
+    const made = edits.reduce((all, [from, to]) => all.replace(from, () => to), text);
+    if (hashOf(text) === published && hashOf(made) === patched) writeFileSync(path, made);
+    else console.error(`ssh2 is another version than its patch: ${brings} is left out.`);
   }
-  writeFileSync(file, made);
-  return true;
 }
