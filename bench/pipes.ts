@@ -145,7 +145,8 @@ export async function openDialler(relay: string) {
       const client = new WebSocket(`${base}/client/${id}`, [subprotocols.client], {
         perMessageDeflate: false,
       });
-      const spliced = new Promise<void>((done) => {
+      const spliced = new Promise<void>((done, fail) => {
+        client.once("close", (code) => fail(new Error(`a client was closed with ${code}`)));
         client.on("message", (text) => {
           if (JSON.parse(String(text)).type === "spliced") done();
         });

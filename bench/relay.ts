@@ -197,7 +197,15 @@ export async function benchRelay(
     goals: [{ figure: "rate", against: go, target: "≥ 0.5" }],
   });
   dialler.close();
-  const pairs = isQuick ? 100 : 3_000;
+  sink.server.close();
+}
+
+/** Memory and processor time of connections on which nothing happens but pings. */
+export async function benchIdle(
+  report: ReturnType<typeof openReport>,
+  isQuick: boolean,
+): Promise<void> {
+  const pairs = isQuick ? 100 : 1_000;
   report.add({
     title: `relay, ${2 * pairs} idle connections`,
     results: await alternate(
@@ -211,8 +219,6 @@ export async function benchRelay(
     units: { memory: "KiB each", cpu: "% of a core" },
     goals: [{ figure: "memory", against: go, target: "≤ 0.25" }],
   });
-  sink.server.close();
-
   async function startOurs() {
     const { pid, url, end } = await peers.startRelay();
     // An id has 200 clients at most.

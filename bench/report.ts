@@ -2,7 +2,7 @@
  * Report: what was measured, as a table on the terminal, as JSON, and as the table in
  * docs/performance.md, which is written here and by nobody's hand.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { type Figures, table } from "./measure.ts";
 
@@ -22,6 +22,9 @@ export interface Section {
   readonly goals: readonly Goal[];
 }
 
+/** A section as JSON has it. */
+type Saved = Omit<Section, "results"> & { readonly results: Record<string, Figures> };
+
 export function openReport() {
   const sections: Section[] = [];
   return {
@@ -29,32 +32,40 @@ export function openReport() {
       sections.push(section);
       table(section.title, section.results, section.units);
     },
-    /** Writes the JSON, and the table into the file between its two marks. */
+    /**
+     * Writes the JSON, and the table into the file between its two marks. What this run did not
+     * measure stays as it was: each row is worth something by itself.
+     */
     write: (rounds: number, jsonFile: string, markdownFile: string): void => {
-      const all = sections.map(({ results, ...rest }) => ({
-        ...rest,
-        results: Object.fromEntries(results),
-      }));
+      const old: Saved[] = existsSync(jsonFile)
+        ? JSON.parse(readFileSync(jsonFile, "utf8")).sections
+        : [];
+      const all = new Map<string, Saved>(old.map((section) => [section.title, section]));
+      for (const { results, ...rest } of sections)
+        all.set(rest.title, { ...rest, results: Object.fromEntries(results) });
       const machine = { node: process.version, cpu: cpus()[0]?.model, cores: cpus().length };
-      writeFileSync(jsonFile, `${JSON.stringify({ rounds, machine, sections: all }, null, 2)}\n`);
+      writeFileSync(
+        jsonFile,
+        `${JSON.stringify({ rounds, machine, sections: [...all.values()] }, null, 2)}\n`,
+      );
       const text = readFileSync(markdownFile, "utf8");
       const [head = "", tail = ""] = text.split(/<!-- bench -->[\s\S]*<!-- \/bench -->/);
-      const made = `<!-- bench -->\n${markdown(sections, rounds)}<!-- /bench -->`;
+      const made = `<!-- bench -->\n${markdown([...all.values()], rounds)}<!-- /bench -->`;
       writeFileSync(markdownFile, `${head}${made}${tail}`);
     },
   };
 }
 
-function markdown(sections: readonly Section[], rounds: number): string {
+function markdown(sections: readonly Saved[], rounds: number): string {
   const lines = sections.flatMap(({ title, results, units, goals }) => {
-    const [ours] = [...results.keys()];
-    const mine = results.get(ours ?? "") ?? {};
+    const [mine = {}] = Object.values(results);
     return goals.map(({ figure, against, target }) => {
-      const [a = Number.NaN, b = Number.NaN] = [mine[figure], results.get(against)?.[figure]];
+      const [a = Number.NaN, b = Number.NaN] = [mine[figure], results[against]?.[figure]];
       const bound = Number(target.replace(/[^\d.]/g, ""));
       const ratio = a / b;
       const isMet = target.startsWith("≤") ? ratio <= bound : ratio >= bound;
-      const shown = (value: number): string => `${value.toPrecision(3)} ${units[figure] ?? ""}`;
+      const shown = (value: number): string =>
+        `${Number(value.toPrecision(3))} ${units[figure] ?? ""}`;
       return `| ${title}: ${figure} | ${shown(a)} | ${against}: ${shown(b)} | ${ratio.toFixed(2)} | ${target} | ${isMet ? "yes" : "no"} |`;
     });
   });

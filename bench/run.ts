@@ -1,12 +1,12 @@
 /**
- * Run: the whole bench, or its parts by name (`relay`, `ssh`, `start`). Every figure is a median of
- * rounds in which the contenders take turns, and is worth something only beside the others of the
- * same run. A whole run writes docs/performance.md and its JSON.
+ * Run: the whole bench, or its parts by name (`start`, `relay`, `ssh`, `idle`). Every figure is a
+ * median of rounds in which the contenders take turns, and is worth something only beside the others
+ * of the same section. What was measured goes into docs/performance.md and its JSON.
  */
 import { join } from "node:path";
 import { alternate } from "./measure.ts";
 import * as peers from "./peers.ts";
-import { benchRelay } from "./relay.ts";
+import { benchIdle, benchRelay } from "./relay.ts";
 import { openReport } from "./report.ts";
 import { benchSsh } from "./ssh.ts";
 import { startUps } from "./startup.ts";
@@ -27,13 +27,14 @@ try {
     });
   if (isWanted("relay")) await benchRelay(report, rounds, isQuick);
   if (isWanted("ssh")) await benchSsh(report, rounds, isQuick);
-  if (named.length === 0 && !isQuick)
+  if (isWanted("idle")) await benchIdle(report, isQuick);
+} finally {
+  if (!isQuick)
     report.write(
       rounds,
       join(peers.root, "docs/bench.json"),
       join(peers.root, "docs/performance.md"),
     );
-} finally {
   peers.endAll();
 }
 process.exit(0);
