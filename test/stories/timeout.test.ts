@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, test } from "node:test";
 import { handClock } from "../support/clock.ts";
 import { until } from "../support/until.ts";
-import { type AgentOptions, meet, type World } from "../support/world.ts";
+import { type AgentOptions, meet, openRelay, type World } from "../support/world.ts";
 
 const minute = 60_000;
 let world: World;
@@ -131,6 +131,21 @@ test("nobody ever logs in: the join timeout ends it, with warnings for nobody", 
     world.agent.news.map(({ event }) => event),
     ["ready", "warning", "warning", "ended"],
   );
+});
+
+test("a relay that has died keeps no job: the timeout fires, and a shell that was cut has gone", async () => {
+  await begin({ timeoutMs: 10 * minute });
+  const screen = world.terminal();
+  await screen.see("$ ");
+  screen.type("trap '' HUP; echo pid $$.\r");
+  const pid = Number(/\d+/.exec(await screen.see(/pid \d+\./))?.[0]);
+  await world.relay.close();
+  assert.equal(await screen.exited, 255);
+  await world.clock.advance(10 * minute + 6_000);
+  await until("the end", () => world.agent.ending());
+  assert.deepEqual(world.agent.ending(), { kind: "inactivity" });
+  await until("its shell is gone", () => !existsSync(`/proc/${pid}`));
+  world.relay = await openRelay(world.clock); // for the end of this world
 });
 
 test("the hard cap ends a busy session, and says that nothing extends it", async () => {
