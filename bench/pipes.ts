@@ -113,7 +113,8 @@ export async function openDialler(relay: string) {
   const base = relay.replace("http", "ws");
   const identity = newIdentity();
   const id = derivedId(identity.key);
-  const control = await opened(`${base}/agent/${id}`, subprotocols.agent);
+  // Heard from the start: the challenge may come in the same packet as the upgrade.
+  const control = new WebSocket(`${base}/agent/${id}`, [subprotocols.agent]);
   const waiting: ((ticket: string) => void)[] = [];
   const { host } = new URL(relay);
   const facts = {
