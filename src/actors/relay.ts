@@ -2,7 +2,7 @@
  * The relay as an actor: the machine, its doors, and what is recorded of both.
  * It wires; which id belongs to whom and how a pairing goes is the machines' business.
  */
-import { type ActorRefFrom, createActor, fromPromise, waitFor } from "xstate";
+import { type ActorRefFrom, createActor, waitFor } from "xstate";
 import { pairingMachine } from "../machines/pairing.ts";
 import { type RelayInput, relayMachine } from "../machines/relay.ts";
 import type { RendezvousId } from "../machines/vocabulary.ts";
@@ -26,12 +26,15 @@ export function startRelay(ports: RelayPorts, clock: Clock): RelayActor {
   };
 
   const pairing = pairingMachine.provide({
-    actors: {
-      splice: fromPromise(({ input }) => ports.splice(input.client, input.agent)),
-    },
     actions: {
       tellWaiting: (_, { client, waitMs }) => ports.tellWaiting(client, waitMs),
       summonAgent: (_, { pairing }) => ports.summon(pairing, leftMs(pairing.id)),
+      splice: ({ self }, { client, agent }) => {
+        ports.splice(client, agent).then(
+          (report) => self.send({ type: "SPLICE.ENDED", report }),
+          () => self.send({ type: "SPLICE.FAILED" }),
+        );
+      },
       hangUp: (_, { pairing }) => {
         ports.record(clientEnded(pairing, clock.wall()));
         ports.hangUp(pairing);

@@ -19,6 +19,7 @@ import type { Links } from "./links.ts";
 import { readFromAgent } from "./messages.ts";
 import type { Origin } from "./origin.ts";
 import { openRefusals } from "./refusals.ts";
+import { unheard } from "./socket.ts";
 import { plainText } from "./text.ts";
 import type { Threshold } from "./threshold.ts";
 import type { Verdict, Voucher } from "./voucher.ts";
@@ -207,6 +208,9 @@ export function openDoorway(
       links.say(link, { type: "challenge", nonce });
     };
 
+  /** A listener that holds on to nothing else, such as the request, which is larger than a link. */
+  const tell = (event: RelayEvent) => (): void => arrivals.next(event);
+
   const admitClient =
     (id: RendezvousId, waitMs: number, request: IncomingMessage) => (socket: WebSocket) => {
       const talks = socket.protocol !== "";
@@ -217,7 +221,7 @@ export function openDoorway(
       const address = origin.addressOf(request);
       const unpark = waitMs > 0 ? threshold.parked.enter(address) : null;
       tickets.set(ticket, { link, unpark });
-      socket.on("close", () => arrivals.next({ type: "CLIENT.GONE", ticket }));
+      socket.on("close", tell({ type: "CLIENT.GONE", ticket }));
       arrivals.next({
         type: "CLIENT.KNOCKED",
         id,
@@ -238,7 +242,7 @@ export function openDoorway(
   return {
     arrivals,
     upgrade: (request, socket, head) => {
-      socket.on("error", () => {}); // the peer may be gone before it has its answer
+      socket.on("error", unheard); // the peer may be gone before it has its answer
       const target = request.url ?? "/";
       const sayNo = (reason: RefusalReason, status: number, sentence: string): void =>
         refuse(request, socket, { reason, status, sentence });

@@ -7,24 +7,8 @@
  */
 import type { Room } from "./read-room.ts";
 
-/** What has been read, in the same room: payload from `start` to `end`, which may be equal. */
-export interface Run {
-  start: number;
-  end: number;
-}
-
 /** What a frame that is not data is, to whom it may concern. */
 export type Other = "control" | "text" | "nested" | "wrong";
-
-export interface FrameReader {
-  /**
-   * Reads `bytes` that lie from `from` on, and at least `frontBytes` behind the room's start.
-   * `other` is called with a control frame, whole and masked, or with the head of one that should
-   * not be. After one that is wrong nothing more is read; after a text, or a message within another,
-   * reading goes on, for the answer to a close must still be seen.
-   */
-  read(room: Room, from: number, bytes: number): Run;
-}
 
 const continuation = 0;
 const text = 1;
@@ -32,64 +16,72 @@ const binary = 2;
 /** A control frame is 125 bytes at most, its head 2 and its mask 4 (RFC 6455 5.5). */
 const controlMostBytes = 131;
 
-/** Takes the mask off, RFC 6455 5.3: `key` as the four bytes are in memory, rotated to `from`. */
-function unmask(
-  { bytes, words }: Room,
-  from: number,
-  to: number,
-  key: Buffer,
-  phase: number,
-): void {
-  let at = from;
-  let n = phase;
-  for (; at < to && (at & 3) !== 0; at += 1) bytes[at] = (bytes[at] ?? 0) ^ (key[n++ & 3] ?? 0);
-  keyBytes.set([
-    key[n & 3] ?? 0,
-    key[(n + 1) & 3] ?? 0,
-    key[(n + 2) & 3] ?? 0,
-    key[(n + 3) & 3] ?? 0,
-  ]);
-  const word = keyWord[0] ?? 0;
-  const last = to >> 2;
-  let w = at >> 2;
-  for (; w + 8 <= last; w += 8) {
-    // biome-ignore-start lint/style/noNonNullAssertion: within bounds, and the loop is hot
-    words[w] = words[w]! ^ word;
-    words[w + 1] = words[w + 1]! ^ word;
-    words[w + 2] = words[w + 2]! ^ word;
-    words[w + 3] = words[w + 3]! ^ word;
-    words[w + 4] = words[w + 4]! ^ word;
-    words[w + 5] = words[w + 5]! ^ word;
-    words[w + 6] = words[w + 6]! ^ word;
-    words[w + 7] = words[w + 7]! ^ word;
-    // biome-ignore-end lint/style/noNonNullAssertion: see above
-  }
-  if (w << 2 > at) at = w << 2;
-  for (; at < to; at += 1) bytes[at] = (bytes[at] ?? 0) ^ (key[n++ & 3] ?? 0);
-}
-const keyBytes = new Uint8Array(4);
-const keyWord = new Int32Array(keyBytes.buffer);
-
-/** Reads one direction of a data link; frames may be `mostBytes` long. */
-export function frameReader(
-  mostBytes: number,
-  other: (kind: Other, frame: Buffer) => void,
-): FrameReader {
-  /** Of the frame that is being read. */
-  let left = 0;
-  let isMasked = false;
-  let phase = 0;
-  const key = Buffer.alloc(4);
+/**
+ * Reads one direction of a data link, whose frames may be `mostBytes` long. `other` is called with a
+ * control frame, whole and masked, or with the head of one that should not be. After one that is
+ * wrong nothing more is read; after a text, or a message within another, reading goes on, for the
+ * answer to a close must still be seen. There is one for each link: what is idle is kept small.
+ */
+export class FrameReader {
+  /** Where the payload of the last read lies in its room; equal when there was none. */
+  start = 0;
+  end = 0;
+  readonly #mostBytes: number;
+  readonly #other: (kind: Other, frame: Buffer) => void;
+  /** Of the frame that is being read: bytes that are to come, and the mask from the next one on. */
+  #left = 0;
+  #key = 0;
   /** Whether the next data frame continues a message. */
-  let isInside = false;
+  #isInside = false;
   /** A head, or a control frame, of which the rest is yet to come. */
-  const begun = Buffer.alloc(controlMostBytes);
-  let begunBytes = 0;
-  let isOver = false;
-  const run: Run = { start: 0, end: 0 };
+  #begun: Buffer | null = null;
+  #isOver = false;
+
+  constructor(mostBytes: number, other: (kind: Other, frame: Buffer) => void) {
+    this.#mostBytes = mostBytes;
+    this.#other = other;
+  }
+
+  /** Reads `count` bytes that lie from `from` on, and at least `frontBytes` behind the room's start. */
+  read(room: Room, from: number, count: number): void {
+    const { bytes } = room;
+    const end = from + count;
+    let at = from;
+    if (this.#begun) {
+      at -= this.#begun.length;
+      this.#begun.copy(bytes, at);
+      this.#begun = null;
+    }
+    // Payload is moved down to the first of it, over the heads in between.
+    let to = -1;
+    this.start = this.end = from;
+    while (at < end && !this.#isOver) {
+      if (this.#left === 0) {
+        const size = this.#readHead(bytes, at, end);
+        if (size === 0) {
+          this.#begun = Buffer.from(bytes.subarray(at, end));
+          break;
+        }
+        if (size < 0) break;
+        at += size;
+        continue;
+      }
+      const here = Math.min(this.#left, end - at);
+      if (this.#key !== 0) {
+        room.unmask(at, at + here, this.#key);
+        this.#key = rotated(this.#key, here);
+      }
+      if (to < 0) this.start = to = at;
+      else if (to < at) bytes.copyWithin(to, at, at + here);
+      to += here;
+      at += here;
+      this.#left -= here;
+    }
+    if (to >= 0) this.end = to;
+  }
 
   /** Reads a head that begins at `at`; its length, or 0 when more bytes are needed, or -1 for a fault. */
-  function readHead(bytes: Buffer, at: number, end: number): number {
+  #readHead(bytes: Buffer, at: number, end: number): number {
     const there = end - at;
     if (there < 2) return 0;
     const first = bytes[at] ?? 0;
@@ -98,74 +90,39 @@ export function frameReader(
     const short = second & 127;
     const size = (short < 126 ? 2 : short === 126 ? 4 : 10) + 4;
     const isWrong = (first & 0x70) !== 0 || second < 128 || (opcode > binary && opcode < 8);
-    if (isWrong || opcode > 10) return fault("wrong", bytes, at, end);
+    if (isWrong || opcode > 10) return this.#fault("wrong", bytes, at, end);
     if (opcode >= 8) {
-      if (short > 125 || first < 128) return fault("wrong", bytes, at, end);
+      if (short > 125 || first < 128) return this.#fault("wrong", bytes, at, end);
       if (there < size + short) return 0;
-      other("control", Buffer.from(bytes.subarray(at, at + size + short)));
-      if (opcode === 8) isOver = true; // RFC 6455 5.5.1: nothing counts after it
+      this.#other("control", Buffer.from(bytes.subarray(at, at + size + short)));
+      if (opcode === 8) this.#isOver = true; // RFC 6455 5.5.1: nothing counts after it
       return size + short;
     }
-    if (opcode === continuation && !isInside) return fault("wrong", bytes, at, end);
+    if (opcode === continuation && !this.#isInside) return this.#fault("wrong", bytes, at, end);
     if (there < size) return 0;
-    if (opcode === text) other("text", Buffer.from(bytes.subarray(at, at + size)));
-    else if (opcode === binary && isInside)
-      other("nested", Buffer.from(bytes.subarray(at, at + size)));
-    left = short < 126 ? short : short === 126 ? bytes.readUInt16BE(at + 2) : long(bytes, at + 2);
-    if (left > mostBytes) return fault("wrong", bytes, at, end);
-    isInside = first < 128;
-    bytes.copy(key, 0, at + size - 4, at + size);
-    isMasked = key.readInt32LE(0) !== 0;
-    phase = 0;
+    if (opcode === text) this.#other("text", Buffer.from(bytes.subarray(at, at + size)));
+    else if (opcode === binary && this.#isInside)
+      this.#other("nested", Buffer.from(bytes.subarray(at, at + size)));
+    this.#left =
+      short < 126 ? short : short === 126 ? bytes.readUInt16BE(at + 2) : long(bytes, at + 2);
+    if (this.#left > this.#mostBytes) return this.#fault("wrong", bytes, at, end);
+    this.#isInside = first < 128;
+    this.#key = bytes.readInt32LE(at + size - 4);
     return size;
   }
 
-  function fault(kind: Other, bytes: Buffer, at: number, end: number): -1 {
-    isOver = true;
-    left = 0;
-    other(kind, Buffer.from(bytes.subarray(at, Math.min(end, at + controlMostBytes))));
+  #fault(kind: Other, bytes: Buffer, at: number, end: number): -1 {
+    this.#isOver = true;
+    this.#left = 0;
+    this.#other(kind, Buffer.from(bytes.subarray(at, Math.min(end, at + controlMostBytes))));
     return -1;
   }
+}
 
-  return {
-    read: (room, from, count) => {
-      const { bytes } = room;
-      const end = from + count;
-      let at = from;
-      if (begunBytes > 0) {
-        at -= begunBytes;
-        begun.copy(bytes, at, 0, begunBytes);
-        begunBytes = 0;
-      }
-      // Payload is moved down to the first of it, over the heads in between.
-      let to = -1;
-      run.start = run.end = from;
-      while (at < end && !isOver) {
-        if (left === 0) {
-          const size = readHead(bytes, at, end);
-          if (size === 0) {
-            begunBytes = bytes.copy(begun, 0, at, end);
-            break;
-          }
-          if (size < 0) break;
-          at += size;
-          continue;
-        }
-        const here = Math.min(left, end - at);
-        if (isMasked) {
-          unmask(room, at, at + here, key, phase);
-          phase = (phase + here) & 3;
-        }
-        if (to < 0) run.start = to = at;
-        else if (to < at) bytes.copyWithin(to, at, at + here);
-        to += here;
-        at += here;
-        left -= here;
-      }
-      if (to >= 0) run.end = to;
-      return run;
-    },
-  };
+/** A mask, its first byte lowest, as it is after so many bytes. */
+function rotated(key: number, bytes: number): number {
+  const bits = (bytes & 3) * 8;
+  return bits === 0 ? key : (key >>> bits) | (key << (32 - bits));
 }
 
 /** A length of 64 bits; beyond what a number holds it is only too much. */

@@ -125,9 +125,12 @@ export async function listen(
   );
   app.server.on("upgrade", views.upgrade);
   const sockets = new Set<Socket>();
+  function forget(this: Socket): void {
+    sockets.delete(this);
+  }
   app.server.on("connection", (socket: Socket) => {
     sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    socket.on("close", forget); // one for all: a websocket carries it to its end
   });
 
   try {

@@ -6,7 +6,7 @@ import type { WebSocket } from "ws";
 import type { Clock } from "../actors/clock.ts";
 import type { LinkId, SpliceReport } from "../machines/vocabulary.ts";
 import type { ToAgent, ToClient } from "./messages.ts";
-import { pingRegularly, shut } from "./socket.ts";
+import { pingRegularly, shut, unheard } from "./socket.ts";
 import { type Counts, splice } from "./splice.ts";
 import { type CloseCode, closeCodes, nextLink } from "./wire.ts";
 
@@ -70,7 +70,7 @@ export function openLinks(clock: Clock): Links {
     };
     links.set(link, held);
     socket.on("close", () => links.delete(link));
-    socket.on("error", () => {}); // `close` follows and says all there is to act on
+    socket.on("error", unheard);
     pingRegularly(socket, clock);
     return [link, held];
   };

@@ -1,7 +1,10 @@
 /**
  * Read room: memory that sockets are read into. A link in use has one of its own; all idle ones
  * share one, for a room is only full between a read and the end of its callback.
+ *
+ * All of it is the memory of one small WebAssembly module, that takes a mask off where the bytes lie.
  */
+import { openUnmasking } from "./unmask.ts";
 
 /** Room before what is read: for the rest of a frame's head, and the head of the frame that goes out. */
 export const frontBytes = 160;
@@ -9,32 +12,43 @@ export const frontBytes = 160;
 export interface Room {
   /** All of it, the front too. */
   readonly bytes: Buffer;
-  /** The same, for unmasking; the byte order of the machine does not matter to an exclusive or. */
-  readonly words: Int32Array;
   /** Where to read to. */
   readonly back: Uint8Array;
+  /** Takes a mask off the bytes between; `key` holds its four bytes as they are next, the first lowest. */
+  unmask(from: number, to: number, key: number): void;
 }
 
-function room(size: number): Room {
-  const bytes = Buffer.allocUnsafeSlow(frontBytes + size);
+const sharedBytes = 64 * 1024;
+const ownBytes = 256 * 1024;
+/** So many links at most are read fast at one time; pages never touched cost nothing. */
+const ownMost = 128;
+
+const { memory, unmask } = openUnmasking(sharedBytes + ownMost * ownBytes);
+
+function room(at: number, size: number): Room {
+  const bytes = Buffer.from(memory, at, size);
   return {
     bytes,
-    words: new Int32Array(bytes.buffer),
     back: bytes.subarray(frontBytes),
+    unmask: (from, to, key) => unmask(at + from, at + to, key),
   };
 }
 
-const ownBytes = 256 * 1024;
-const sharedBytes = 64 * 1024;
-/** Rooms that are kept for the next who needs one. */
-const sparesMost = 16;
-const spares: Room[] = [];
-
 /** The one for whoever has little to read. Nothing in it outlives the callback of a read. */
-export const sharedRoom = room(sharedBytes);
+export const sharedRoom = room(0, sharedBytes);
 
-export const takeRoom = (): Room => spares.pop() ?? room(ownBytes);
+const spares: Room[] = [];
+let made = 0;
+
+/** One for a single link, or the shared one when there is no other. */
+export function takeRoom(): Room {
+  const spare = spares.pop();
+  if (spare) return spare;
+  if (made === ownMost) return sharedRoom;
+  made += 1;
+  return room(sharedBytes + (made - 1) * ownBytes, ownBytes);
+}
 
 export function giveBack(used: Room): void {
-  if (used !== sharedRoom && spares.length < sparesMost) spares.push(used);
+  if (used !== sharedRoom) spares.push(used);
 }

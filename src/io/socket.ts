@@ -28,6 +28,9 @@ export interface DataLink {
   once(event: "close", hear: () => void): unknown;
 }
 
+/** For `error`, where `close` follows and says all there is to act on. It holds on to nothing. */
+export const unheard = (): void => {};
+
 /** Time for the peer to answer a close frame, after everything before it was written. */
 const closeMs = 2_000;
 
@@ -68,7 +71,7 @@ const isStalled = (socket: DataLink): boolean => socket.isPaused || socket.buffe
  * to TCP: its pong may be waiting behind data, and a suspended ssh client is not dead.
  */
 export function pingRegularly(socket: DataLink, clock: Clock): void {
-  watch(socket, clock, () => socket.ping());
+  new Watch(socket, clock, true);
 }
 
 /**
@@ -76,36 +79,51 @@ export function pingRegularly(socket: DataLink, clock: Clock): void {
  * paused one does not see the pings, so it says unasked that it is there (RFC 6455 5.5.3).
  */
 export function expectPings(socket: DataLink, clock: Clock): void {
-  watch(socket, clock, () => {
-    if (socket.isPaused) socket.pong();
-  });
+  new Watch(socket, clock, false);
+}
+
+/** One for each link: it is kept small. */
+class Watch {
+  readonly #socket: DataLink;
+  readonly #clock: Clock;
+  readonly #pings: boolean;
+  #heardAt: number;
+  #bytesRead: number;
+  #timer: unknown;
+
+  constructor(socket: DataLink, clock: Clock, pings: boolean) {
+    this.#socket = socket;
+    this.#clock = clock;
+    this.#pings = pings;
+    this.#heardAt = clock.now();
+    this.#bytesRead = bytesRead(socket);
+    this.#timer = clock.setTimeout(this.#look, pingMs);
+    socket.on("ping", this.#hear);
+    socket.on("pong", this.#hear);
+    socket.on("close", () => clock.clearTimeout(this.#timer));
+  }
+
+  readonly #hear = (): void => {
+    this.#heardAt = this.#clock.now();
+  };
+
+  readonly #look = (): void => {
+    const socket = this.#socket;
+    const now = this.#clock.now();
+    const bytes = bytesRead(socket);
+    if (isStalled(socket)) this.#heardAt = now;
+    // They came at some time since the last look; counted from there, silence is never overlong.
+    else if (bytes > this.#bytesRead) this.#heardAt = Math.max(this.#heardAt, now - pingMs);
+    else if (now - this.#heardAt >= silentMs) return socket.terminate();
+    this.#bytesRead = bytes;
+    if (socket.readyState === socket.OPEN) {
+      if (this.#pings) socket.ping();
+      else if (socket.isPaused) socket.pong();
+    }
+    this.#timer = this.#clock.setTimeout(this.#look, pingMs);
+  };
 }
 
 /** Bytes that came in so far, whatever they are: a ping may wait behind megabytes on a slow line. */
 const bytesRead = (socket: DataLink): number =>
   socket.bytesRead ?? rawOf(socket as never)?.bytesRead ?? 0;
-
-function watch(socket: DataLink, clock: Clock, beat: () => void): void {
-  let heardAt = clock.now();
-  let before = bytesRead(socket);
-  const heard = (): void => {
-    heardAt = clock.now();
-  };
-  let timer: unknown;
-  const arm = (): void => {
-    timer = clock.setTimeout(() => {
-      const now = bytesRead(socket);
-      if (isStalled(socket)) heard();
-      // They came at some time since the last look; counted from there, silence is never overlong.
-      else if (now > before) heardAt = Math.max(heardAt, clock.now() - pingMs);
-      else if (clock.now() - heardAt >= silentMs) return socket.terminate();
-      before = now;
-      if (socket.readyState === socket.OPEN) beat();
-      arm();
-    }, pingMs);
-  };
-  arm();
-  socket.on("ping", heard);
-  socket.on("pong", heard);
-  socket.on("close", () => clock.clearTimeout(timer));
-}

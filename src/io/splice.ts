@@ -10,11 +10,11 @@ import type { Socket } from "node:net";
 import type { WebSocket } from "ws";
 import type { Clock } from "../actors/clock.ts";
 import type { SpliceReport } from "../machines/vocabulary.ts";
-import { frameReader, putHead } from "./frames.ts";
+import { FrameReader, type Other, putHead } from "./frames.ts";
 import { feed, isBetweenMessages, rawOf, readInto } from "./raw-socket.ts";
 import { frontBytes, giveBack, type Room, sharedRoom, takeRoom } from "./read-room.ts";
 import { shut } from "./socket.ts";
-import { type CloseCode, closeCodes, dataMaxBytes } from "./wire.ts";
+import { closeCodes, dataMaxBytes } from "./wire.ts";
 
 /** Stop reading one side when so much waits for the other, and go on at the half. */
 const highBytes = 1024 * 1024;
@@ -52,8 +52,13 @@ export function splice(
 ): Promise<SpliceReport> {
   return new Promise((resolve) => {
     let endedBy: SpliceReport["endedBy"] | null = null;
+    const over = (by: SpliceReport["endedBy"]): void => {
+      up.end();
+      down.end();
+      resolve({ ...counts, endedBy: by });
+    };
     const closed = (by: "client" | "agent", other: WebSocket) => (code: number) => {
-      if (endedBy !== null) return resolve({ ...counts, endedBy });
+      if (endedBy !== null) return over(endedBy);
       endedBy = client.wasShut || agent.wasShut ? "relay" : by;
       const wasLost = code === 1006;
       const end = (): void => {
@@ -62,120 +67,136 @@ export function splice(
           shut(other, clock, closeCodes.peerLost, `the ${by}'s connection was lost`);
         else shut(other, clock, closeCodes.done);
       };
-      if (other.readyState === other.CLOSED) resolve({ ...counts, endedBy });
+      if (other.readyState === other.CLOSED) over(endedBy);
       else end();
     };
     client.socket.on("close", closed("client", agent.socket));
     agent.socket.on("close", closed("agent", client.socket));
-    const notePause = (): void => {
-      counts.pauses += 1;
-    };
-    pump(client, agent.socket, clock, notePause, (n) => {
-      counts.clientBytes += n;
-    });
-    pump(agent, client.socket, clock, notePause, (n) => {
-      counts.agentBytes += n;
-    });
+    const up = new Pump("clientBytes", client, agent.socket, counts, clock);
+    const down = new Pump("agentBytes", agent, client.socket, counts, clock);
   });
 }
 
-function pump(
-  from: SpliceEnd,
-  to: WebSocket,
-  clock: Clock,
-  notePause: () => void,
-  count: (bytes: number) => void,
-): void {
-  const source = from.socket;
-  const refuse = (code: CloseCode, why: string): void => shut(source, clock, code, why);
-  const sent = (): void => {
-    if (source.isPaused && to.bufferedAmount < lowBytes) source.resume();
-    if (to.bufferedAmount === 0) drained(to);
-  };
-  const passed = (bytes: number): void => {
-    count(bytes);
-    if (to.bufferedAmount <= highBytes || source.isPaused) return;
-    notePause();
-    source.pause();
-  };
-  const pass = (data: Buffer): void => {
-    to.send(data, binary, sent);
-    passed(data.length);
-  };
-  for (const data of from.early.splice(0)) pass(data);
-  let isTrying = false;
-  const goDown = (): void => {
-    isTrying = false;
-    if (!source.isPaused && isBetweenMessages(source))
-      if (pumpRaw(source, to, sent, passed, refuse)) source.off("message", hear);
-  };
-  const tryToGoDown = (): void => {
-    if (isTrying) return;
-    isTrying = true;
-    setImmediate(goDown);
-  };
-  const hear = (data: Buffer, isBinary: boolean): void => {
-    if (!isBinary) return refuse(closeCodes.binaryOnly, "binary frames only");
-    pass(data);
-    tryToGoDown();
-  };
-  source.on("message", hear);
-  if (!source.isPaused || to.bufferedAmount < lowBytes) source.resume();
-  tryToGoDown();
-}
-
-/** The same below `ws`. False when the sockets do not allow it; then nothing has changed. */
-function pumpRaw(
-  source: WebSocket,
-  to: WebSocket,
-  sent: () => void,
-  passed: (bytes: number) => void,
-  refuse: (code: CloseCode, why: string) => void,
-): boolean {
-  const inlet = rawOf(source);
-  const outlet: Socket | null = rawOf(to);
-  if (!inlet || !outlet || source.readyState !== source.OPEN) return false;
-  let room: Room = sharedRoom;
+/** One direction. There is one for each link: it is kept small. */
+class Pump {
+  readonly #what: "clientBytes" | "agentBytes";
+  readonly #source: WebSocket;
+  readonly #to: WebSocket;
+  readonly #counts: Counts;
+  readonly #clock: Clock;
+  #isTrying = false;
+  #isRefused = false;
+  #room: Room = sharedRoom;
   /** Rooms out of which something is still being written. */
-  let lent: Room[] = [];
-  let isRefused = false;
-  const reader = frameReader(dataMaxBytes, (kind, frame) => {
-    isRefused ||= kind !== "control";
-    if (kind === "text") refuse(closeCodes.binaryOnly, "binary frames only");
-    else if (kind === "nested") refuse(closeCodes.protocolError, "a message within a message");
-    else feed(source, frame);
-  });
-  const written = (): void => {
-    if (lent.length > 0 && outlet.writableLength === 0) {
-      for (const used of lent) giveBack(used);
-      lent = [];
-    }
-    sent();
-  };
-  inlet.once("close", () => giveBack(room));
+  #lent: Room[] | null = null;
 
-  return readInto(
-    inlet,
-    () => room.back,
-    (bytes) => {
-      const { start, end } = reader.read(room, frontBytes, bytes);
-      if (end > start && !isRefused && to.readyState === to.OPEN) {
-        const frame = room.bytes.subarray(putHead(room.bytes, start, end), end);
-        // Behind others it would have to wait, and the room is worth more than a copy.
-        const isCopy = room === sharedRoom || (outlet.writableLength > 0 && bytes < manyBytes);
-        outlet.write(isCopy ? Buffer.from(frame) : frame, written);
-        passed(end - start);
-        if (!isCopy && outlet.writableLength > 0) {
-          lent.push(room);
-          room = takeRoom();
-        }
+  constructor(
+    what: "clientBytes" | "agentBytes",
+    end: SpliceEnd,
+    to: WebSocket,
+    counts: Counts,
+    clock: Clock,
+  ) {
+    this.#what = what;
+    this.#source = end.socket;
+    this.#to = to;
+    this.#counts = counts;
+    this.#clock = clock;
+    for (const data of end.early.splice(0)) this.#pass(data);
+    end.socket.on("message", this.#hear);
+    if (!end.socket.isPaused || to.bufferedAmount < lowBytes) end.socket.resume();
+    this.#tryToGoDown();
+  }
+
+  readonly #hear = (data: Buffer, isBinary: boolean): void => {
+    if (!isBinary) return this.#refuse("text");
+    this.#pass(data);
+    this.#tryToGoDown();
+  };
+
+  #pass(data: Buffer): void {
+    this.#to.send(data, binary, this.#written);
+    this.#passed(data.length);
+  }
+
+  #passed(bytes: number): void {
+    this.#counts[this.#what] += bytes;
+    if (this.#to.bufferedAmount <= highBytes || this.#source.isPaused) return;
+    this.#counts.pauses += 1;
+    this.#source.pause();
+  }
+
+  readonly #written = (): void => {
+    if (this.#lent && rawOf(this.#to)?.writableLength === 0) this.#takeBack();
+    if (this.#source.isPaused && this.#to.bufferedAmount < lowBytes) this.#source.resume();
+    if (this.#to.bufferedAmount === 0) drained(this.#to);
+  };
+
+  #takeBack(): void {
+    for (const used of this.#lent ?? []) giveBack(used);
+    this.#lent = null;
+  }
+
+  /** To be called when both sockets have closed: nothing is read or written any more. */
+  end(): void {
+    this.#takeBack();
+    giveBack(this.#room);
+    this.#room = sharedRoom;
+  }
+
+  #refuse(kind: "text" | "nested"): void {
+    if (kind === "text")
+      shut(this.#source, this.#clock, closeCodes.binaryOnly, "binary frames only");
+    else shut(this.#source, this.#clock, closeCodes.protocolError, "a message within a message");
+  }
+
+  #tryToGoDown(): void {
+    if (this.#isTrying) return;
+    this.#isTrying = true;
+    setImmediate(() => {
+      this.#isTrying = false;
+      if (!this.#source.isPaused && isBetweenMessages(this.#source)) this.#goDown();
+    });
+  }
+
+  /** Goes on below `ws`, if the sockets allow it. */
+  #goDown(): void {
+    const source = this.#source;
+    const inlet = rawOf(source);
+    const outlet = rawOf(this.#to);
+    if (!inlet || !outlet || source.readyState !== source.OPEN) return;
+    const reader = new FrameReader(dataMaxBytes, (kind, frame) => this.#other(kind, frame));
+    const onRead = (bytes: number): void => {
+      reader.read(this.#room, frontBytes, bytes);
+      if (reader.end > reader.start) this.#write(outlet, reader.start, reader.end, bytes);
+      const isShared = this.#room === sharedRoom;
+      if (isShared ? bytes >= manyBytes : bytes < fewBytes) {
+        giveBack(this.#room);
+        this.#room = isShared ? takeRoom() : sharedRoom;
       }
-      if (room === sharedRoom ? bytes >= manyBytes : bytes < fewBytes) {
-        giveBack(room);
-        room = room === sharedRoom ? takeRoom() : sharedRoom;
-      }
-    },
-  );
+    };
+    if (readInto(inlet, () => this.#room.back, onRead)) source.off("message", this.#hear);
+  }
+
+  #other(kind: Other, frame: Buffer): void {
+    this.#isRefused ||= kind !== "control";
+    if (kind === "text" || kind === "nested") this.#refuse(kind);
+    else feed(this.#source, frame);
+  }
+
+  #write(outlet: Socket, start: number, end: number, bytes: number): void {
+    if (this.#isRefused || this.#to.readyState !== this.#to.OPEN) return;
+    const room = this.#room;
+    const frame = room.bytes.subarray(putHead(room.bytes, start, end), end);
+    // Behind others it would have to wait, and the room is worth more than a copy.
+    const isCopy = room === sharedRoom || (outlet.writableLength > 0 && bytes < manyBytes);
+    outlet.write(isCopy ? Buffer.from(frame) : frame, this.#written);
+    this.#passed(end - start);
+    if (isCopy || outlet.writableLength === 0) return;
+    this.#lent ??= [];
+    this.#lent.push(room);
+    this.#room = takeRoom();
+  }
 }
 
 /** What to do when everything was written to a socket. */

@@ -5,7 +5,7 @@
  * second link arrives the two are spliced, and from then on the relay is a pipe. Links are named,
  * never held: a socket has no place in a machine.
  */
-import { type ActorRef, assign, fromPromise, type Snapshot, sendTo, setup } from "xstate";
+import { type ActorRef, assign, type Snapshot, sendTo, setup } from "xstate";
 import type {
   AgentFacts,
   ClientFacts,
@@ -27,7 +27,10 @@ export type PairingEvent =
   | { type: "AGENT.ARRIVED"; agent: AgentPresence; atMs: number }
   | { type: "AGENT.DIALLED"; link: LinkId; atMs: number }
   | { type: "CLIENT.REPORTED"; report: ClientReport }
-  | { type: "CLIENT.GONE" };
+  | { type: "CLIENT.GONE" }
+  | { type: "SPLICE.ENDED"; report: SpliceReport }
+  /** One of the links was gone before it could be joined. */
+  | { type: "SPLICE.FAILED" };
 
 /** The one message this machine sends to its owner, as its last deed. */
 export type PairingEnded = { type: "PAIRING.ENDED"; ticket: Ticket };
@@ -66,12 +69,6 @@ export const pairingMachine = setup({
     events: {} as PairingEvent,
     output: {} as PairingOutcome,
   },
-  actors: {
-    /** Supplied by the relay actor; the machine only knows when it ends. */
-    splice: fromPromise<SpliceReport, { client: LinkId; agent: LinkId }>(() =>
-      Promise.reject(new Error("pairing: no splice was provided")),
-    ),
-  },
   guards: {
     agentIsThere: ({ context }) => context.agent !== null,
     willWait: ({ context }) => context.waitMs > 0,
@@ -79,6 +76,8 @@ export const pairingMachine = setup({
   actions: {
     tellWaiting: (_, _params: { client: LinkId; waitMs: number }) => {},
     summonAgent: (_, _params: { pairing: PairingContext }) => {},
+    /** Not an actor of its own: thousands may run, and it would be larger than this machine's. */
+    splice: (_, _params: { client: LinkId; agent: LinkId }) => {},
     hangUp: (_, _params: { pairing: PairingContext }) => {},
     noteAgent: assign((_, { agent, atMs }: { agent: AgentPresence; atMs: number }) => ({
       agent,
@@ -177,21 +176,22 @@ export const pairingMachine = setup({
     },
     spliced: {
       description: "Bytes flow; the machine sleeps until either side hangs up.",
-      invoke: {
-        id: "splice",
-        src: "splice",
-        input: ({ context, event }) => {
+      entry: {
+        type: "splice",
+        params: ({ context, event }) => {
           if (event.type !== "AGENT.DIALLED") throw new Error("unreachable");
           return { client: context.client, agent: event.link };
         },
-        onDone: {
+      },
+      on: {
+        "SPLICE.ENDED": {
           target: "closed",
           actions: {
             type: "conclude",
-            params: ({ event }) => ({ kind: "served", report: event.output }),
+            params: ({ event }) => ({ kind: "served", report: event.report }),
           },
         },
-        onError: "closed",
+        "SPLICE.FAILED": "closed",
       },
     },
     closed: {

@@ -7,8 +7,8 @@ import { randomBytes, randomInt } from "node:crypto";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 import fc from "fast-check";
-import { frameReader, type Other, putHead } from "../../src/io/frames.ts";
-import { frontBytes, sharedRoom, takeRoom } from "../../src/io/read-room.ts";
+import { FrameReader, type Other, putHead } from "../../src/io/frames.ts";
+import { frontBytes, giveBack, sharedRoom, takeRoom } from "../../src/io/read-room.ts";
 
 // What `ws` exports beside what its types know.
 const { Receiver, Sender } = createRequire(import.meta.url)("ws");
@@ -41,17 +41,20 @@ function framed({ data, isMasked, more, ping }: Sent): Buffer[] {
 }
 
 /** Reads bytes cut into pieces; the payload, and what was not data. */
-function readAll(bytes: Buffer, cuts: () => number, room = takeRoom()) {
+function readAll(bytes: Buffer, cuts: () => number, isShared = false) {
+  const room = isShared ? sharedRoom : takeRoom();
   const runs: Buffer[] = [];
   const others: [Other, Buffer][] = [];
-  const reader = frameReader(1024 * 1024, (kind, frame) => others.push([kind, frame]));
+  const reader = new FrameReader(1024 * 1024, (kind, frame) => others.push([kind, frame]));
   for (let at = 0; at < bytes.length; ) {
     const part = bytes.subarray(at, at + Math.min(cuts(), room.back.length));
     room.back.set(part);
-    const { start, end } = reader.read(room, frontBytes, part.length);
+    reader.read(room, frontBytes, part.length);
+    const { start, end } = reader;
     runs.push(Buffer.from(room.bytes.subarray(start, end)));
     at += part.length;
   }
+  giveBack(room);
   return { payload: Buffer.concat(runs), others };
 }
 
@@ -78,7 +81,7 @@ test("payload is what was sent, in whatever pieces it comes; pings come out whol
         const wanted = Buffer.concat(messages.map(({ data }) => data));
         const bytes = Buffer.concat(messages.flatMap(framed));
         if (most < 8 && bytes.length > 5_000) return;
-        const read = readAll(bytes, () => randomInt(most) + 1, isShared ? sharedRoom : takeRoom());
+        const read = readAll(bytes, () => randomInt(most) + 1, isShared);
         assert.ok(read.payload.equals(wanted));
         const pings = messages.filter(({ ping }) => ping);
         assert.equal(read.others.length, pings.length);

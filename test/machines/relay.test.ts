@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createActor, fromPromise, SimulatedClock } from "xstate";
+import { createActor, SimulatedClock } from "xstate";
 import { pairingMachine } from "../../src/machines/pairing.ts";
 import { idFor, remembered } from "../../src/machines/registry.ts";
 import { relayMachine } from "../../src/machines/relay.ts";
@@ -26,15 +26,10 @@ function start() {
   const done: string[] = [];
   let hangUp: (report: SpliceReport) => void = () => {};
   const pairing = pairingMachine.provide({
-    actors: {
-      splice: fromPromise(
-        () =>
-          new Promise<SpliceReport>((resolve) => {
-            hangUp = resolve;
-          }),
-      ),
-    },
     actions: {
+      splice: ({ self }) => {
+        hangUp = (report) => self.send({ type: "SPLICE.ENDED", report });
+      },
       tellWaiting: (_, { client, waitMs }) => void done.push(`${client} waits ${waitMs}`),
       summonAgent: (_, { pairing }) =>
         void done.push(`${pairing.agent?.control} summoned with ${pairing.ticket}`),
