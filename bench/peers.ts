@@ -3,7 +3,7 @@
  * agent, Debian's socat and sshd, and two relays in Go.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -85,6 +85,7 @@ export interface Keys {
 
 export function makeKeys(): Keys {
   const file = join(folder, "key");
+  if (existsSync(file)) return { file };
   execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", file]);
   return { file };
 }
@@ -125,10 +126,18 @@ const common = (keys: Keys): string[] => [
   "-oCiphers=aes128-gcm@openssh.com",
 ];
 
+/** The agent's ssh server by itself, on a port of its own. */
+export async function startAlone(keys: Keys): Promise<{ pid: number; ssh: string[] }> {
+  const program = join(root, "bench/alone.ts");
+  const child = start(process.execPath, ["--import", "tsx", program, `${keys.file}.pub`], root);
+  const { port } = await jsonLine(child, "stdout", (line) => "port" in line);
+  return { pid: child.pid ?? 0, ssh: [...common(keys), "-p", String(port), "job@127.0.0.1"] };
+}
+
 /** Debian's sshd on a port of its own. */
 export async function startSshd(keys: Keys): Promise<{ pid: number; port: number; ssh: string[] }> {
   const port = await freePort();
-  const hostKey = join(folder, "sshd-key");
+  const hostKey = join(folder, `sshd-key-${port}`);
   execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", hostKey]);
   const config = join(folder, "sshd_config");
   mkdirSync("/run/sshd", { recursive: true });

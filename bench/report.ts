@@ -10,7 +10,7 @@ import { type Figures, table } from "./measure.ts";
 export interface Goal {
   readonly figure: string;
   readonly against: string;
-  /** `≤ 1.0` or `≥ 2`. */
+  /** `≤ 1.0` or `≥ 2`; empty for a row that is only shown. */
   readonly target: string;
 }
 
@@ -64,9 +64,10 @@ function markdown(sections: readonly Saved[], rounds: number): string {
       const bound = Number(target.replace(/[^\d.]/g, ""));
       const ratio = a / b;
       const isMet = target.startsWith("≤") ? ratio <= bound : ratio >= bound;
+      const met = target === "" ? "" : isMet ? "yes" : "no";
       const shown = (value: number): string =>
         `${Number(value.toPrecision(3))} ${units[figure] ?? ""}`;
-      return `| ${title}: ${figure} | ${shown(a)} | ${against}: ${shown(b)} | ${ratio.toFixed(2)} | ${target} | ${isMet ? "yes" : "no"} |`;
+      return `| ${title}: ${figure} | ${shown(a)} | ${against}: ${shown(b)} | ${ratio.toFixed(2)} | ${target} | ${met} |`;
     });
   });
   return [

@@ -1,5 +1,5 @@
 /**
- * Run: the whole bench, or its parts by name (`start`, `relay`, `ssh`, `idle`). Every figure is a
+ * Run: the whole bench, or its parts by name (`start`, `relay`, `alone`, `ssh`, `idle`). Every figure is a
  * median of rounds in which the contenders take turns, and is worth something only beside the others
  * of the same section. What was measured goes into docs/performance.md and its JSON.
  */
@@ -8,7 +8,7 @@ import { alternate } from "./measure.ts";
 import * as peers from "./peers.ts";
 import { benchIdle, benchRelay } from "./relay.ts";
 import { openReport } from "./report.ts";
-import { benchSsh } from "./ssh.ts";
+import { benchAlone, benchSsh } from "./ssh.ts";
 import { startUps } from "./startup.ts";
 
 const isQuick = process.argv.includes("--quick");
@@ -26,6 +26,7 @@ try {
       goals: [{ figure: "time", against: "node -e 0", target: "≤ 1.2" }],
     });
   if (isWanted("relay")) await benchRelay(report, rounds, isQuick);
+  if (isWanted("alone")) await benchAlone(report, rounds, isQuick);
   if (isWanted("ssh")) await benchSsh(report, rounds, isQuick);
   if (isWanted("idle")) await benchIdle(report, isQuick);
 } finally {

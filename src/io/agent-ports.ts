@@ -16,6 +16,7 @@ import { openHoldFile } from "./hold-file.ts";
 import type { HostKey } from "./host-key.ts";
 import { withoutSecrets } from "./key-download.ts";
 import { openKeyring } from "./keyring.ts";
+import { linkStream } from "./link-stream.ts";
 import { offerPostQuantum } from "./post-quantum.ts";
 import { reap } from "./reaper.ts";
 import { findShell } from "./shells.ts";
@@ -75,7 +76,7 @@ export async function openAgentPorts(
     {
       ...config,
       facts,
-      onVisit: server.accept,
+      onVisit: (link, ticket, address) => server.accept(link, linkStream(link), ticket, address),
       onRelayEnding: (leftMs) => relayEndings.next(leftMs),
     },
     clock,

@@ -3,8 +3,8 @@
  * such bounds. It knows links and bytes, no keys.
  */
 import { randomInt } from "node:crypto";
-import type { WebSocket } from "ws";
 import type { Clock } from "../actors/clock.ts";
+import type { DataLink } from "./socket.ts";
 
 /** Like sshd's LoginGraceTime, a little stricter. */
 const graceMs = 30_000;
@@ -17,7 +17,7 @@ export const strangersMost = 100;
 
 /** Calls `cut` with a reason, once, when a bound is broken before `isKnown` says so. */
 export function boundBeforeLogin(
-  link: WebSocket,
+  link: DataLink,
   clock: Clock,
   isKnown: () => boolean,
   cut: (reason: string) => void,

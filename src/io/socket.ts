@@ -26,6 +26,7 @@ export interface DataLink {
   on(event: "close", hear: (code: number, reason: Buffer) => void): unknown;
   on(event: "ping" | "pong", hear: () => void): unknown;
   once(event: "close", hear: () => void): unknown;
+  off(event: "message", hear: (data: Buffer, isBinary: boolean) => void): unknown;
 }
 
 /** For `error`, where `close` follows and says all there is to act on. It holds on to nothing. */

@@ -2,9 +2,9 @@
  * Ssh server: every ssh connection of one agent. It never knows that its connections were dialled
  * out. Public keys only; what is not allowed is refused with ssh's own reasons.
  */
+import type { Duplex } from "node:stream";
 import { type Observable, Subject } from "rxjs";
 import ssh2, { type AuthContext, type Connection } from "ssh2";
-import type { WebSocket } from "ws";
 import type { Meter } from "../actors/activity.ts";
 import type { Clock } from "../actors/clock.ts";
 import type { Log } from "../actors/ports.ts";
@@ -19,13 +19,12 @@ import type {
 import { type Forwarding, forwardFor } from "./forwarding.ts";
 import type { HostKey } from "./host-key.ts";
 import type { Keyring } from "./keyring.ts";
-import { linkStream } from "./link-stream.ts";
 import { openLogin } from "./login.ts";
 import { boundBeforeLogin, tooMany } from "./pre-auth.ts";
 import { hangUp } from "./reaper.ts";
 import { sessionEnvironment } from "./session-environment.ts";
 import type { Shell } from "./shells.ts";
-import { expectPings, shut } from "./socket.ts";
+import { type DataLink, expectPings, shut } from "./socket.ts";
 import { type Allowed, serveSession } from "./ssh-session.ts";
 import { plainText } from "./text.ts";
 import { dismiss, reportOf, type Visitor, whoIs } from "./visitor.ts";
@@ -61,8 +60,8 @@ export interface SshServer {
   readonly news: Observable<ClientNews>;
   /** A client that has just logged in, or started something of a kind that it had not yet. */
   readonly changes: Observable<ClientReport>;
-  /** Takes a dialled-back link, open and paused, as a new ssh connection. */
-  accept(link: WebSocket, ticket: Ticket, address: string): void;
+  /** Takes a dialled-back link, open and paused, and its bytes, as a new ssh connection. */
+  accept(link: DataLink, stream: Duplex, ticket: Ticket, address: string): void;
   tell(text: string, audience: Audience): void;
   reports(): ClientReport[];
   /** The pids that sessions were started with, also of those that are over. */
@@ -115,7 +114,7 @@ export function openSshServer(
     },
   );
 
-  function accept(link: WebSocket, ticket: Ticket, address: string): void {
+  function accept(link: DataLink, stream: Duplex, ticket: Ticket, address: string): void {
     if (isEnding) return shut(link, clock, closeCodes.goingAway);
     visits += 1;
     const number = visits;
@@ -130,7 +129,6 @@ export function openSshServer(
       running: new Set(),
     };
     visitors.set(number, visitor);
-    const stream = linkStream(link);
     stream.on("error", () => stream.destroy());
     stream.once("end", () => stream.destroy());
     const cut = (reason: string): void => {

@@ -2,11 +2,10 @@
  * Visitor: one ssh connection of one client, from its link to its end, as the ssh server keeps it.
  */
 import type { Connection } from "ssh2";
-import type { WebSocket } from "ws";
 import type { Clock } from "../actors/clock.ts";
 import type { ChannelKind, ClientId, ClientReport, Ticket } from "../machines/vocabulary.ts";
 import type { AuthorizedKey } from "./authorized-keys.ts";
-import { shut } from "./socket.ts";
+import { type DataLink, shut } from "./socket.ts";
 import type { RunningSession } from "./ssh-session.ts";
 import { closeCodes } from "./wire.ts";
 
@@ -17,7 +16,7 @@ export interface Visitor {
   readonly id: ClientId;
   readonly ticket: Ticket;
   readonly address: string;
-  readonly link: WebSocket;
+  readonly link: DataLink;
   connection: Connection | null;
   login: AuthorizedKey | null;
   readonly kinds: Set<ChannelKind>;

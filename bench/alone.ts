@@ -1,0 +1,75 @@
+/**
+ * Alone: the agent's ssh server on a plain TCP port, without relay, wsproxy and websockets, so that
+ * it can be measured beside sshd. Started by peers.ts with a file of public keys; says its port.
+ */
+import { EventEmitter } from "node:events";
+import { createServer, type Socket } from "node:net";
+import { dirname } from "node:path";
+import { Meter } from "../src/actors/activity.ts";
+import { systemClock } from "../src/io/clock.ts";
+import { openHostKey } from "../src/io/host-key.ts";
+import { openKeyring } from "../src/io/keyring.ts";
+import { openLog } from "../src/io/log.ts";
+import { findShell } from "../src/io/shells.ts";
+import type { DataLink } from "../src/io/socket.ts";
+import { openSshServer } from "../src/io/ssh-server.ts";
+import type { Ticket } from "../src/machines/vocabulary.ts";
+
+const [keysFile = ""] = process.argv.slice(2);
+const keyring = openKeyring({ file: keysFile, urls: [] }, systemClock, () => {});
+await keyring.ready;
+const server = openSshServer(
+  {
+    hostKey: openHostKey(null),
+    shell: findShell({ first: [], env: process.env }),
+    agentdir: dirname(keysFile),
+    job: { ...process.env, SHLVL: "3" }, // as for sshd, see peers.ts
+    marker: "alone",
+    allowed: {
+      shell: true,
+      exec: true,
+      sftp: true,
+      readOnly: false,
+      portForwarding: true,
+      agentForwarding: true,
+    },
+    extraKex: [],
+    rendezvous: () => "alone",
+    welcome: () => "",
+  },
+  keyring,
+  new Meter(),
+  systemClock,
+  openLog("agent", "error"),
+);
+
+/** A socket as if it were a link, as far as the ssh server asks. */
+function linkOf(socket: Socket): DataLink {
+  const link = Object.assign(new EventEmitter(), {
+    readyState: 1,
+    OPEN: 1,
+    CLOSED: 3,
+    isPaused: false,
+    bufferedAmount: 0,
+    bytesRead: 0,
+    send: () => {},
+    close: () => socket.end(),
+    terminate: () => socket.destroy(),
+    pause: () => {},
+    resume: () => {},
+    ping: () => {},
+    pong: () => {},
+  });
+  socket.on("data", (data) => link.emit("message", data, true));
+  socket.on("close", () => link.emit("close"));
+  return link;
+}
+
+const listener = createServer({ noDelay: true }, (socket) => {
+  // Whoever accepts names the other side, which a plain socket does not let them.
+  for (const name of ["remoteAddress", "remotePort"])
+    Object.defineProperty(socket, name, { value: null, writable: true });
+  server.accept(linkOf(socket), socket, "alone" as Ticket, "127.0.0.1");
+}).listen(0, "127.0.0.1", () => {
+  process.stdout.write(`${JSON.stringify(listener.address())}\n`);
+});
