@@ -5,6 +5,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { connect } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import ssh2 from "ssh2";
@@ -144,8 +145,11 @@ const logins = (among: readonly Side[], key: Buffer): Contender[] =>
       const began = performance.now();
       const client = new ssh2.Client();
       client.connect({
-        host: "127.0.0.1",
-        port: Number(args[args.indexOf("-p") + 1]),
+        sock: connect({
+          host: "127.0.0.1",
+          port: Number(args[args.indexOf("-p") + 1]),
+          noDelay: true,
+        }),
         username: userInfo().username,
         privateKey: key,
         algorithms: { kex: ["curve25519-sha256"], cipher: ["aes128-gcm@openssh.com"] },

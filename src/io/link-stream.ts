@@ -34,6 +34,17 @@ export function linkStream(link: WebSocket): Duplex {
       raw.write(chunk, n === last ? written : undefined);
     raw.uncork();
   };
+  return inTurns(
+    Object.assign(stream, {
+      _write: (chunk: Buffer, _encoding: BufferEncoding, written: Written): void =>
+        writeAll([{ chunk }], written),
+      _writev: writeAll,
+    }),
+  );
+}
+
+/** The same stream, of which all that is written within one turn of the event loop leaves at once. */
+export function inTurns<S extends Duplex>(stream: S): S {
   let isCollecting = false;
   const collect = (): void => {
     if (isCollecting) return;
@@ -50,8 +61,5 @@ export function linkStream(link: WebSocket): Duplex {
       collect();
       return write(...args);
     },
-    _write: (chunk: Buffer, _encoding: BufferEncoding, written: Written): void =>
-      writeAll([{ chunk }], written),
-    _writev: writeAll,
   });
 }
