@@ -7,6 +7,7 @@ import { createServer, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { Meter } from "../src/actors/activity.ts";
 import { systemClock } from "../src/io/clock.ts";
+import { freeInPlace } from "../src/io/collector.ts";
 import { openHostKey } from "../src/io/host-key.ts";
 import { openKeyring } from "../src/io/keyring.ts";
 import { inTurns } from "../src/io/link-stream.ts";
@@ -16,6 +17,7 @@ import type { DataLink } from "../src/io/socket.ts";
 import { openSshServer } from "../src/io/ssh-server.ts";
 import type { Ticket } from "../src/machines/vocabulary.ts";
 
+freeInPlace();
 const [keysFile = ""] = process.argv.slice(2);
 const keyring = openKeyring({ file: keysFile, urls: [] }, systemClock, () => {});
 await keyring.ready;

@@ -12,6 +12,7 @@ import type { AgentNews } from "../src/actors/ports.ts";
 import { helpText } from "../src/actors/words.ts";
 import { openAgentPorts } from "../src/io/agent-ports.ts";
 import { systemClock } from "../src/io/clock.ts";
+import { freeInPlace } from "../src/io/collector.ts";
 import { isBearer, readTrust } from "../src/io/dialling.ts";
 import { deriveHostKey, type HostKey, openHostKey } from "../src/io/host-key.ts";
 import { derivedId, newIdentity } from "../src/io/identity.ts";
@@ -174,6 +175,7 @@ function registerTokenFrom(file: string | undefined): () => string | null {
 }
 
 void main(async (signal) => {
+  freeInPlace();
   command.parse();
   const flags = command.opts();
   const relayText = command.args[0] ?? process.env["CONVERGE_RELAY_URL"];

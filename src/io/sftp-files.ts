@@ -9,6 +9,7 @@ import { type FileHandle, lstat, opendir } from "node:fs/promises";
 import { type Lane, makeLane } from "./sftp-lanes.ts";
 import { type Reading, startReading } from "./sftp-listing.ts";
 import type { LocalPath } from "./sftp-paths.ts";
+import { takeRoom } from "./sftp-rooms.ts";
 import { codes, dataHeader, maxTransfer, SftpError, sealData } from "./sftp-wire.ts";
 
 /** Open at once in one session; announced, and enough for any client that was met. */
@@ -116,7 +117,7 @@ export async function readFrom(file: OpenFile, id: number, offset: number, lengt
   const wanted = Math.min(length, maxTransfer);
   // Node takes no greater number here, and would read from anywhere else.
   const isFar = !Number.isSafeInteger(offset + wanted);
-  const buffer = Buffer.allocUnsafe(dataHeader + (isFar ? 0 : wanted));
+  const buffer = takeRoom(dataHeader + (isFar ? 0 : wanted));
   const { bytesRead } = isFar
     ? { bytesRead: 0 }
     : await file.file.read(buffer, dataHeader, wanted, offset);

@@ -15,6 +15,7 @@ import type { Duplex, Writable } from "node:stream";
 import { closeHandle } from "./sftp-files.ts";
 import { inLane, makeLane } from "./sftp-lanes.ts";
 import { understand, versionReply } from "./sftp-requests.ts";
+import { giveBack } from "./sftp-rooms.ts";
 import { closed, failureReply, type Session, type Task } from "./sftp-tasks.ts";
 import { codes, type Packet, packetReader, SftpError, takeU32, types } from "./sftp-wire.ts";
 
@@ -33,7 +34,10 @@ export interface SftpOptions {
   readonly onReply: (bytes: number) => void;
 }
 
-/** What the stream of an ssh2 server has beyond a Duplex, both used when there. */
+/**
+ * What the stream of an ssh2 server has beyond a Duplex, both used when there. When it calls back
+ * it has no more use for what was written: ssh2 has encrypted it.
+ */
 export interface SftpChannel extends Duplex {
   exit?(status: number): unknown;
   readonly stderr?: Writable;
@@ -73,7 +77,7 @@ function trafficOn(channel: Duplex, onReply: (bytes: number) => void): Traffic {
       underWay -= 1;
       kept -= next.cost;
       if (isAbandoned) continue;
-      isStalled = !channel.write(next.reply);
+      isStalled = !channel.write(next.reply, () => giveBack(next.reply));
       onReply(next.reply.length);
     }
     wake?.();
@@ -145,28 +149,54 @@ function understoodOrNot(read: () => Task): Task {
   }
 }
 
-/** Until the peer ends or is gone. Rejects when the peer does not keep to the protocol. */
-async function readPackets(channel: Duplex, session: Session, traffic: Traffic): Promise<void> {
+/**
+ * Until the peer ends or is gone. Rejects when the peer does not keep to the protocol. Chunks are
+ * heard and not iterated over: an iterator of Node's joins them first, which is a copy of each.
+ */
+function readPackets(channel: Duplex, session: Session, traffic: Traffic): Promise<void> {
   const reader = packetReader();
   const request = requestsOf(session, traffic);
   let isGreeted = false;
-  // The other half must live on after this one has ended, for the last replies.
-  for await (const chunk of channel.iterator({ destroyOnReturn: false })) {
-    reader.push(chunk);
-    for (let packet = reader.next(); packet; packet = reader.next()) {
-      while (traffic.isFull() && !traffic.isAbandoned()) await traffic.changed();
-      if (traffic.isAbandoned()) return;
-      if (isGreeted !== (packet.type !== types.INIT)) {
-        throw new SftpError(codes.BAD_MESSAGE, "INIT comes first, and once");
+  const take = (packet: Packet): void => {
+    if (isGreeted !== (packet.type !== types.INIT))
+      throw new SftpError(codes.BAD_MESSAGE, "INIT comes first, and once");
+    if (isGreeted) return request(packet);
+    traffic.begin(0);
+    traffic.end(versionReply(), 0);
+    isGreeted = true;
+  };
+  return new Promise((resolve, reject) => {
+    /** Takes all that is there; false when it has to wait for room, and goes on by itself then. */
+    const takeAll = (): boolean => {
+      for (;;) {
+        if (traffic.isAbandoned()) return true;
+        if (traffic.isFull()) {
+          void traffic.changed().then(goOn);
+          return false;
+        }
+        const packet = reader.next();
+        if (!packet) return true;
+        take(packet);
       }
-      if (isGreeted) request(packet);
-      else {
-        traffic.begin(0);
-        traffic.end(versionReply(), 0);
-        isGreeted = true;
+    };
+    const goOn = (): void => {
+      try {
+        if (takeAll()) channel.resume();
+        else channel.pause();
+      } catch (error) {
+        channel.off("data", hear);
+        reject(error);
       }
-    }
-  }
+    };
+    const hear = (chunk: Buffer): void => {
+      reader.push(chunk);
+      goOn();
+    };
+    channel.on("data", hear);
+    channel.once("end", resolve);
+    channel.once("close", resolve);
+    channel.once("error", reject);
+  });
 }
 
 /**

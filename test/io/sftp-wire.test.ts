@@ -66,7 +66,7 @@ function pair(highWaterMark: number): [Duplex, Duplex] {
       },
       write(chunk, _encoding, done) {
         const other = ends[1 - own];
-        if (other?.push(chunk) === false) taken[1 - own]?.push(done);
+        if (other?.push(Buffer.from(chunk)) === false) taken[1 - own]?.push(done);
         else done();
       },
       final(done) {
