@@ -15,12 +15,14 @@ import { openLog } from "../src/io/log.ts";
 import { findShell } from "../src/io/shells.ts";
 import type { DataLink } from "../src/io/socket.ts";
 import { openSshServer } from "../src/io/ssh-server.ts";
+import { useFastPoly1305 } from "../src/io/ssh2-gaps.ts";
 import type { Ticket } from "../src/machines/vocabulary.ts";
 
 freeInPlace();
 const [keysFile = ""] = process.argv.slice(2);
 const keyring = openKeyring({ file: keysFile, urls: [] }, systemClock, () => {});
 await keyring.ready;
+await useFastPoly1305();
 const server = openSshServer(
   {
     hostKey: openHostKey(null),

@@ -21,6 +21,7 @@ import { offerPostQuantum } from "./post-quantum.ts";
 import { reap } from "./reaper.ts";
 import { findShell } from "./shells.ts";
 import { openSshServer, type SshServerConfig } from "./ssh-server.ts";
+import { useFastPoly1305 } from "./ssh2-gaps.ts";
 import { plainText } from "./text.ts";
 import { version } from "./version.ts";
 
@@ -61,6 +62,7 @@ export async function openAgentPorts(
   const marker = randomBytes(16).toString("hex");
   const meter = new Meter();
   const extraKex = await offerPostQuantum(log);
+  await useFastPoly1305();
   const server = openSshServer({ ...config, shell, marker, extraKex }, keyring, meter, clock, log);
   const facts: AgentFacts = {
     host: plainText(hostname(), 100),

@@ -1,10 +1,12 @@
 /**
  * Gaps of ssh2 1.17's server, filled from outside, all in this file since they touch its private
- * parts: a sink that cannot mix up stdout and stderr, the end of a channel that nobody reads, and
- * the agent-forwarding channel.
+ * parts: a sink that cannot mix up stdout and stderr, the end of a channel that nobody reads, the
+ * agent-forwarding channel, and a faster Poly1305.
  */
 import { Writable } from "node:stream";
 import type { Connection, ServerChannel } from "ssh2";
+import crypto from "ssh2/lib/protocol/crypto.js";
+import { authenticate } from "./poly1305.ts";
 
 /** Both outputs of a channel, as streams with back-pressure. */
 export interface ChannelSink {
@@ -100,4 +102,10 @@ export function openAgentChannel(
   const local = _chanMgr.add(Object.assign(opened, { type: "auth-agent@openssh.com" }));
   if (local < 0) return opened(new Error("no channel is free"));
   _protocol.openssh_authAgent(local, windowBytes, packetBytes);
+}
+
+/** From now on all connections use our Poly1305, which is the faster one; without the patch ssh2's. */
+export async function useFastPoly1305(): Promise<void> {
+  await crypto.init;
+  crypto.setPoly1305?.(authenticate);
 }
