@@ -90,13 +90,13 @@ export function makeKeys(): Keys {
   return { file };
 }
 
-/** Our agent behind our relay; ssh options that lead to it. */
+/** Our agent behind our relay; ssh options that lead to it, at another URL of the relay's if need be. */
 export async function startAgent(
   relay: string,
   keys: Keys,
+  clientRelay = relay,
 ): Promise<{ pid: number; dir: string; ssh: string[] }> {
-  const job = join(folder, "job");
-  mkdirSync(job);
+  const job = mkdtempSync(join(folder, "job-"));
   copyFileSync(`${keys.file}.pub`, join(job, ".authorized_keys"));
   writeFileSync(join(job, ".hold"), "");
   const child = start(
@@ -106,7 +106,8 @@ export async function startAgent(
   );
   const { clientUrl } = await jsonLine(child, "stdout", ({ event }) => event === "ready");
   writeFileSync(join(job, ".hold"), "");
-  const proxy = `${process.execPath} ${join(root, "dist/downloads/wsproxy.cjs")} --quiet ${clientUrl}`;
+  const there = new URL(new URL(String(clientUrl)).pathname, clientRelay);
+  const proxy = `${process.execPath} ${join(root, "dist/downloads/wsproxy.cjs")} --quiet ${there}`;
   return {
     pid: child.pid ?? 0,
     dir: job,
@@ -191,22 +192,35 @@ export function buildGo(): string {
 
 let goFile: string | null = null;
 
-/** A relay in Go: `pairs` copies messages, `mux` speaks yamux with its agent. */
+/**
+ * A relay in Go: `pairs` copies messages, `mux` speaks yamux with its agent; or an `uplink`, a port
+ * that leads to another at so many bytes a second.
+ */
 export async function startGo(
-  role: "pairs" | "mux",
+  role: "pairs" | "mux" | "uplink",
+  ...args: string[]
 ): Promise<{ pid: number; port: number; end: () => void }> {
   goFile ??= buildGo();
-  const child = start(goFile, [role]);
+  const child = start(goFile, [role, ...args]);
   const { port } = await jsonLine(child, "stdout", (line) => "port" in line);
   return { pid: child.pid ?? 0, port: Number(port), end: () => child.kill("SIGKILL") };
 }
 
-/** ssh's options through all of it: the Go relay, its agent in front of sshd, and its wsproxy. */
-export async function startGoStack(keys: Keys, sshdPort: number): Promise<{ ssh: string[] }> {
+/**
+ * ssh's options through all of it: the Go relay, its agent in front of sshd, and its wsproxy. The agent
+ * may come by an uplink of so many bytes a second.
+ */
+export async function startGoStack(
+  keys: Keys,
+  sshdPort: number,
+  bytesPerSecond: number | null = null,
+): Promise<{ ssh: string[] }> {
   const { port } = await startGo("mux");
+  const uplink =
+    bytesPerSecond && (await startGo("uplink", `127.0.0.1:${port}`, String(bytesPerSecond)));
   const agent = start(goFile ?? "", [
     "agent",
-    `ws://127.0.0.1:${port}/agent/x`,
+    `ws://127.0.0.1:${uplink ? uplink.port : port}/agent/x`,
     `127.0.0.1:${sshdPort}`,
   ]);
   await jsonLine(agent, "stdout", (line) => "ready" in line);

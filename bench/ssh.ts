@@ -49,7 +49,7 @@ function seconds(
 }
 
 /** Milliseconds from a key to its echo, one key at a time. */
-async function echoes(args: readonly string[], keys: number): Promise<Figures> {
+export async function echoes(args: readonly string[], keys: number): Promise<Figures> {
   const child = openTerminal({
     file: "/usr/bin/ssh",
     args: ["-tt", ...args, "stty raw -echo; echo ready; cat"],

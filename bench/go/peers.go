@@ -8,8 +8,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
+	"time"
 
 	"github.com/gorilla/websocket"
 	"github.com/hashicorp/yamux"
@@ -131,22 +134,83 @@ func (stdio) Read(into []byte) (int, error)   { return os.Stdin.Read(into) }
 func (stdio) Write(bytes []byte) (int, error) { return os.Stdout.Write(bytes) }
 func (stdio) Close() error                    { os.Exit(0); return nil }
 
-func serve(handler http.HandlerFunc) {
+func listen() net.Listener {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
 	fmt.Printf("{\"port\":%d}\n", listener.Addr().(*net.TCPAddr).Port)
-	http.Serve(listener, handler)
+	return listener
 }
 
-// usage: peers pairs | mux | agent URL HOST:PORT | wsproxy URL
+// piece of what a connection sends; done is heard when it has gone.
+type piece struct {
+	to    net.Conn
+	bytes []byte
+	done  chan error
+}
+
+// uplink leads to another port; all that its connections send shares so many bytes a second, in
+// pieces, in turn.
+type uplink chan piece
+
+func (u uplink) run(bytesPerSecond int) {
+	freeAt := time.Now()
+	for next := range u {
+		// Go's own timers are late by up to a millisecond.
+		if early := time.Until(freeAt); early > 0 {
+			wait := syscall.NsecToTimespec(int64(early))
+			syscall.Nanosleep(&wait, nil)
+		} else if early < -time.Millisecond {
+			freeAt = time.Now()
+		}
+		size := time.Duration(len(next.bytes))
+		freeAt = freeAt.Add(time.Second * size / time.Duration(bytesPerSecond))
+		_, err := next.to.Write(next.bytes)
+		next.done <- err
+	}
+}
+
+func (u uplink) serve(listener net.Listener, target string) {
+	for {
+		from, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		to, err := net.Dial("tcp", target)
+		if err != nil {
+			from.Close()
+			continue
+		}
+		go func() {
+			io.Copy(from, to)
+			from.Close()
+		}()
+		go func() {
+			bytes := make([]byte, 1448) // what a segment holds on a usual line
+			done := make(chan error)
+			for {
+				n, err := from.Read(bytes)
+				if err != nil {
+					break
+				}
+				u <- piece{to, bytes[:n], done}
+				if <-done != nil {
+					break
+				}
+			}
+			to.Close()
+		}()
+	}
+}
+
+// usage: peers pairs | mux | agent URL HOST:PORT | wsproxy URL | uplink HOST:PORT BYTES-A-SECOND
 func main() {
 	switch os.Args[1] {
 	case "pairs":
-		serve(pairing())
+		http.Serve(listen(), pairing())
 	case "mux":
-		serve(multiplexing())
+		http.Serve(listen(), multiplexing())
 	case "agent":
 		session, _ := yamux.Server(dial(os.Args[2]), nil)
 		fmt.Println("{\"ready\":true}")
@@ -162,6 +226,11 @@ func main() {
 			}
 			go both(channel, server)
 		}
+	case "uplink":
+		bytesPerSecond, _ := strconv.Atoi(os.Args[3])
+		link := make(uplink)
+		go link.run(bytesPerSecond)
+		link.serve(listen(), os.Args[2])
 	case "wsproxy":
 		both(dial(os.Args[2]), stdio{})
 	}
