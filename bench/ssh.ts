@@ -200,7 +200,7 @@ export async function benchAlone(
   });
   report.add({
     title: "server alone, keystroke echo",
-    results: await alternate(keystrokes(two, isQuick ? 50 : 1_000), rounds),
+    results: await alternate(keystrokes(two, isQuick ? 50 : 4_000), rounds),
     units: { p50: "ms", p99: "ms" },
     goals: [
       { figure: "p50", against: sshdName, target: "≤ 1.0" },
@@ -271,7 +271,7 @@ export async function benchSsh(
   });
   report.add({
     title: "keystroke echo",
-    results: await alternate(keystrokes(two, isQuick ? 50 : 1_000), rounds),
+    results: await alternate(keystrokes(two, isQuick ? 50 : 4_000), rounds),
     units: { p50: "ms", p99: "ms" },
     goals: [
       { figure: "p50", against: sshdName, target: "" },

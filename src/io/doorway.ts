@@ -209,7 +209,7 @@ export function openDoorway(
     };
 
   /** A listener that holds on to nothing else, such as the request, which is larger than a link. */
-  const tell = (event: RelayEvent) => (): void => arrivals.next(event);
+  const gone = (ticket: Ticket) => (): void => arrivals.next({ type: "CLIENT.GONE", ticket });
 
   const admitClient =
     (id: RendezvousId, waitMs: number, request: IncomingMessage) => (socket: WebSocket) => {
@@ -221,7 +221,7 @@ export function openDoorway(
       const address = origin.addressOf(request);
       const unpark = waitMs > 0 ? threshold.parked.enter(address) : null;
       tickets.set(ticket, { link, unpark });
-      socket.on("close", tell({ type: "CLIENT.GONE", ticket }));
+      socket.on("close", gone(ticket));
       arrivals.next({
         type: "CLIENT.KNOCKED",
         id,

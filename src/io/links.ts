@@ -16,14 +16,34 @@ const earlyBytes = 64 * 1024;
 /** One message may be larger, as a stranger's program may send it; so large it may not be. */
 const earlyMostBytes = 1024 * 1024;
 
+/** What all have that sent nothing; never added to. */
+const none: Buffer[] = [];
+
 interface Held {
   readonly socket: WebSocket;
-  readonly early: Buffer[];
+  early: Buffer[];
   /** Whether the relay itself has closed it. */
   wasShut: boolean;
   readonly counts: Counts;
   /** Does it understand JSON text frames? */
   readonly talks: boolean;
+  /** Takes its messages, from one moment on another. */
+  hear: (data: Buffer, isBinary: boolean) => void;
+}
+
+/** Keeps what a link sends before it is spliced. */
+function keepEarly(held: Held, clock: Clock): Held["hear"] {
+  let taken = 0;
+  return (data, isBinary) => {
+    const { socket } = held;
+    if (!isBinary) return shut(socket, clock, closeCodes.binaryOnly, "binary frames only");
+    taken += data.length;
+    if (taken > earlyMostBytes)
+      return shut(socket, clock, closeCodes.tooBig, "too much before there is a connection");
+    if (held.early === none) held.early = [data];
+    else held.early.push(data);
+    if (taken > earlyBytes) socket.pause();
+  };
 }
 
 export interface Links {
@@ -63,10 +83,11 @@ export function openLinks(clock: Clock): Links {
     const link = nextLink(kind);
     const held: Held = {
       socket,
-      early: [],
+      early: none,
       wasShut: false,
       counts: { clientBytes: 0, agentBytes: 0, pauses: 0 },
       talks,
+      hear: unheard,
     };
     links.set(link, held);
     socket.on("close", () => links.delete(link));
@@ -79,15 +100,9 @@ export function openLinks(clock: Clock): Links {
     addControl: (socket) => add("control", socket, true)[0],
     addData: (socket, talks) => {
       const [link, held] = add("data", socket, talks);
-      let taken = 0;
-      socket.on("message", (data: Buffer, isBinary) => {
-        if (!isBinary) return shut(socket, clock, closeCodes.binaryOnly, "binary frames only");
-        taken += data.length;
-        if (taken > earlyMostBytes)
-          return shut(socket, clock, closeCodes.tooBig, "too much before there is a connection");
-        held.early.push(data);
-        if (taken > earlyBytes) socket.pause();
-      });
+      held.hear = keepEarly(held, clock);
+      // One for the link's whole life: to take a listener away makes the emitter's table a slow and large one.
+      socket.on("message", (data: Buffer, isBinary) => held.hear(data, isBinary));
       return link;
     },
     say: (link, message) => {
@@ -105,7 +120,6 @@ export function openLinks(clock: Clock): Links {
       const b = links.get(agent);
       if (!a || !b) return Promise.reject(new Error("a link closed before it was joined"));
       if (a.talks) a.socket.send(JSON.stringify({ type: "spliced" }), () => {});
-      for (const { socket } of [a, b]) socket.removeAllListeners("message");
       running.add(a.counts);
       return splice(a, b, a.counts, clock).finally(() => {
         running.delete(a.counts);

@@ -101,8 +101,10 @@ class Watch {
     this.#timer = clock.setTimeout(this.#look, pingMs);
     socket.on("ping", this.#hear);
     socket.on("pong", this.#hear);
-    socket.on("close", () => clock.clearTimeout(this.#timer));
+    socket.on("close", this.#stop);
   }
+
+  readonly #stop = (): void => this.#clock.clearTimeout(this.#timer);
 
   readonly #hear = (): void => {
     this.#heardAt = this.#clock.now();

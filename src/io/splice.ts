@@ -33,9 +33,11 @@ export interface Counts {
 /** One side: its socket, and what came before the splice, in order. */
 export interface SpliceEnd {
   readonly socket: WebSocket;
-  readonly early: Buffer[];
+  early: Buffer[];
   /** Whether it was the relay that closed it. */
   readonly wasShut: boolean;
+  /** Is called with its messages. */
+  hear: (data: Buffer, isBinary: boolean) => void;
 }
 
 const binary = { binary: true, compress: false } as const;
@@ -102,8 +104,9 @@ class Pump {
     this.#to = to;
     this.#counts = counts;
     this.#clock = clock;
-    for (const data of end.early.splice(0)) this.#pass(data);
-    end.socket.on("message", this.#hear);
+    for (const data of end.early) this.#pass(data);
+    end.early = []; // or it would be kept as long as the link
+    end.hear = this.#hear;
     if (!end.socket.isPaused || to.bufferedAmount < lowBytes) end.socket.resume();
     this.#tryToGoDown();
   }
@@ -175,7 +178,7 @@ class Pump {
         this.#room = isShared ? takeRoom() : sharedRoom;
       }
     };
-    if (readInto(inlet, () => this.#room.back, onRead)) source.off("message", this.#hear);
+    readInto(inlet, () => this.#room.back, onRead);
   }
 
   #other(kind: Other, frame: Buffer): void {

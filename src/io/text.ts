@@ -8,5 +8,6 @@ const unsafe = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 /** One printable line of at most `max` characters; everything else is dropped. */
 export function plainText(text: string, max = 200): string {
-  return [...text.replace(unsafe, "")].slice(0, max).join("");
+  const safe = text.replace(unsafe, "");
+  return safe.length <= max ? safe : [...safe].slice(0, max).join("");
 }
