@@ -62,7 +62,6 @@ function linkOf(socket: Socket): DataLink {
     terminate: () => socket.destroy(),
     pause: () => {},
     resume: () => {},
-    ping: () => {},
     pong: () => {},
   });
   socket.on("data", (data) => link.emit("message", data, true));

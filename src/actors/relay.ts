@@ -14,7 +14,10 @@ import { clientEnded, pass } from "./witness.ts";
 export type RelayActor = ActorRefFrom<typeof relayMachine>;
 
 /** How long an agent may take to dial back, and how long a lost one keeps its id. */
-export const relayTimes: RelayInput = { summonMs: 10_000, rememberMs: 24 * 60 * 60_000 };
+export const relayTimes: Omit<RelayInput, "pairing"> = {
+  summonMs: 10_000,
+  rememberMs: 24 * 60 * 60_000,
+};
 
 /** Starts the relay. It never ends by itself: stop the actor, after `drained`. */
 export function startRelay(ports: RelayPorts, clock: Clock): RelayActor {
@@ -44,7 +47,6 @@ export function startRelay(ports: RelayPorts, clock: Clock): RelayActor {
 
   const actor: RelayActor = createActor(
     relayMachine.provide({
-      actors: { pairing },
       actions: {
         welcomeAgent: (_, { control, id }) => {
           if (id) ports.welcome(control, id);
@@ -55,14 +57,20 @@ export function startRelay(ports: RelayPorts, clock: Clock): RelayActor {
         },
       },
     }),
-    { input: relayTimes, clock, inspect: trace(ports.log) },
+    { input: { ...relayTimes, pairing }, clock, inspect: trace(ports.log) },
   );
   actor.subscribe({ error: (error) => ports.log.error({ err: error }, "relay failed") });
   actor.start();
   const arrivals = ports.arrivals.subscribe((event) => {
     pass(event, actor, clock.wall(), ports.record);
   });
-  actor.subscribe({ complete: () => arrivals.unsubscribe() });
+  actor.subscribe({
+    complete: () => {
+      arrivals.unsubscribe();
+      for (const { ref } of actor.getSnapshot().context.pairings.values())
+        ref.send({ type: "RELAY.ENDED" });
+    },
+  });
   return actor;
 }
 

@@ -13,12 +13,14 @@ export type Other = "control" | "text" | "nested" | "wrong";
 const continuation = 0;
 const text = 1;
 const binary = 2;
+const pong = 10;
 /** A control frame is 125 bytes at most, its head 2 and its mask 4 (RFC 6455 5.5). */
 const controlMostBytes = 131;
 
 /**
  * Reads one direction of a data link, whose frames may be `mostBytes` long. `other` is called with a
- * control frame, whole and masked, or with the head of one that should not be. After one that is
+ * ping or a close, whole and masked, or with the head of a frame that should not be; of a pong it is
+ * enough that its bytes came. After one that is
  * wrong nothing more is read; after a text, or a message within another, reading goes on, for the
  * answer to a close must still be seen. There is one for each link: what is idle is kept small.
  */
@@ -90,11 +92,12 @@ export class FrameReader {
     const short = second & 127;
     const size = (short < 126 ? 2 : short === 126 ? 4 : 10) + 4;
     const isWrong = (first & 0x70) !== 0 || second < 128 || (opcode > binary && opcode < 8);
-    if (isWrong || opcode > 10) return this.#fault("wrong", bytes, at, end);
+    if (isWrong || opcode > pong) return this.#fault("wrong", bytes, at, end);
     if (opcode >= 8) {
       if (short > 125 || first < 128) return this.#fault("wrong", bytes, at, end);
       if (there < size + short) return 0;
-      this.#other("control", Buffer.from(bytes.subarray(at, at + size + short)));
+      if (opcode !== pong)
+        this.#other("control", Buffer.from(bytes.subarray(at, at + size + short)));
       if (opcode === 8) this.#isOver = true; // RFC 6455 5.5.1: nothing counts after it
       return size + short;
     }

@@ -27,7 +27,6 @@ function headOf(opcode: number, length: number): Buffer {
 
 interface Frame {
   readonly opcode: number;
-  readonly isLast: boolean;
   left: number;
 }
 
@@ -94,10 +93,6 @@ export class LeanLink extends EventEmitter implements DataLink {
     this.#socket.write(headOf(opcodes.binary, data.length));
     this.#socket.write(data, sent);
     this.#socket.uncork();
-  }
-
-  ping(): void {
-    this.#control(opcodes.ping, Buffer.alloc(0));
   }
 
   pong(data = Buffer.alloc(0)): void {
@@ -194,7 +189,7 @@ export class LeanLink extends EventEmitter implements DataLink {
       return bytes.length;
     }
     if (!isControl) this.#isInside = !isLast;
-    this.#frame = { opcode, isLast, left };
+    this.#frame = { opcode, left };
     return size;
   }
 

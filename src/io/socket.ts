@@ -2,6 +2,7 @@
  * Socket: what every websocket of ours needs, whichever side opened it: an end that comes even
  * when the reader is paused, and a watch for peers that went without a word.
  */
+import type { WebSocket } from "ws";
 import type { Clock } from "../actors/clock.ts";
 import { rawOf } from "./raw-socket.ts";
 import { type CloseCode, pingMs, silentMs } from "./wire.ts";
@@ -20,7 +21,6 @@ export interface DataLink {
   terminate(): void;
   pause(): void;
   resume(): void;
-  ping(): void;
   pong(): void;
   on(event: "message", hear: (data: Buffer, isBinary: boolean) => void): unknown;
   on(event: "close", hear: (code: number, reason: Buffer) => void): unknown;
@@ -71,31 +71,41 @@ const isStalled = (socket: DataLink): boolean => socket.isPaused || socket.buffe
  * Pings every 20 s and terminates a socket that has been silent for 50 s. A stalled one is left
  * to TCP: its pong may be waiting behind data, and a suspended ssh client is not dead.
  */
-export function pingRegularly(socket: DataLink, clock: Clock): void {
-  new Watch(socket, clock, true);
+export function pingRegularly(socket: WebSocket, clock: Clock): void {
+  new Watch(socket, clock, ping);
 }
+
+/** RFC 6455 5.5.2: a server's, with nothing in it. */
+const pingFrame = Buffer.from([0x89, 0]);
+
+/** Writes it as it is, between two messages of `ws`, which would make three writes of it. */
+const ping = (socket: DataLink): void => void rawOf(socket as WebSocket)?.write(pingFrame);
 
 /**
  * Terminates a socket whose relay has not pinged for 50 s. The other half of `pingRegularly`. A
  * paused one does not see the pings, so it says unasked that it is there (RFC 6455 5.5.3).
  */
 export function expectPings(socket: DataLink, clock: Clock): void {
-  new Watch(socket, clock, false);
+  new Watch(socket, clock, pongIfPaused);
 }
+
+const pongIfPaused = (socket: DataLink): void => {
+  if (socket.isPaused) socket.pong();
+};
 
 /** One for each link: it is kept small. */
 class Watch {
   readonly #socket: DataLink;
   readonly #clock: Clock;
-  readonly #pings: boolean;
+  readonly #beat: (socket: DataLink) => void;
   #heardAt: number;
   #bytesRead: number;
   #timer: unknown;
 
-  constructor(socket: DataLink, clock: Clock, pings: boolean) {
+  constructor(socket: DataLink, clock: Clock, beat: (socket: DataLink) => void) {
     this.#socket = socket;
     this.#clock = clock;
-    this.#pings = pings;
+    this.#beat = beat;
     this.#heardAt = clock.now();
     this.#bytesRead = bytesRead(socket);
     this.#timer = clock.setTimeout(this.#look, pingMs);
@@ -119,10 +129,7 @@ class Watch {
     else if (bytes > this.#bytesRead) this.#heardAt = Math.max(this.#heardAt, now - pingMs);
     else if (now - this.#heardAt >= silentMs) return socket.terminate();
     this.#bytesRead = bytes;
-    if (socket.readyState === socket.OPEN) {
-      if (this.#pings) socket.ping();
-      else if (socket.isPaused) socket.pong();
-    }
+    if (socket.readyState === socket.OPEN) this.#beat(socket);
     this.#timer = this.#clock.setTimeout(this.#look, pingMs);
   };
 }

@@ -30,7 +30,9 @@ export type PairingEvent =
   | { type: "CLIENT.GONE" }
   | { type: "SPLICE.ENDED"; report: SpliceReport }
   /** One of the links was gone before it could be joined. */
-  | { type: "SPLICE.FAILED" };
+  | { type: "SPLICE.FAILED" }
+  /** The relay has ended, whatever state this is in. */
+  | { type: "RELAY.ENDED" };
 
 /** The one message this machine sends to its owner, as its last deed. */
 export type PairingEnded = { type: "PAIRING.ENDED"; ticket: Ticket };
@@ -113,6 +115,7 @@ export const pairingMachine = setup({
   initial: "knocking",
   on: {
     "CLIENT.REPORTED": { actions: { type: "noteReport", params: ({ event }) => event } },
+    "RELAY.ENDED": ".closed",
   },
   states: {
     knocking: {

@@ -5,8 +5,8 @@
  * The owner keeps it while it is lost, for as long as it is remembered. Whether a key was really
  * proven, and which spare ids there are, was settled before the event came here.
  */
-import { type ActorRefFrom, assign, enqueueActions, sendTo, setup } from "xstate";
-import { type PairingEnded, pairingMachine } from "./pairing.ts";
+import { type ActorRefFrom, assign, createActor, setup } from "xstate";
+import type { PairingEnded, pairingMachine } from "./pairing.ts";
 import { type AgentEntry, admitted, formerLink, idFor, type Registration } from "./registry.ts";
 import type {
   AgentStatus,
@@ -71,6 +71,8 @@ export interface RelayInput {
   readonly summonMs: number;
   /** How long a lost agent keeps its id. */
   readonly rememberMs: number;
+  /** What a knock starts. */
+  readonly pairing: typeof pairingMachine;
 }
 
 export interface PairingEntry {
@@ -80,7 +82,11 @@ export interface PairingEntry {
 
 export interface RelayContext extends RelayInput {
   readonly agents: ReadonlyMap<RendezvousId, AgentEntry>;
-  readonly pairings: ReadonlyMap<Ticket, PairingEntry>;
+  /**
+   * Kept by the actions, and the only thing here that changes in place: there may be thousands, and a
+   * copy for each knock, as of the table that xstate keeps of spawned children, took milliseconds.
+   */
+  readonly pairings: Map<Ticket, PairingEntry>;
 }
 
 const changed = <K, V>(map: ReadonlyMap<K, V>, key: K, value: V | null): ReadonlyMap<K, V> => {
@@ -96,7 +102,6 @@ export const relayMachine = setup({
     context: {} as RelayContext,
     events: {} as RelayEvent,
   },
-  actors: { pairing: pairingMachine },
   guards: {
     anIdIsFree: ({ context }, registration: Registration) => idFor(context, registration) !== null,
     isCurrentLink: ({ context }, { id, control }: { id: RendezvousId; control: LinkId }) =>
@@ -120,15 +125,14 @@ export const relayMachine = setup({
           : context.agents;
       },
     }),
-    passReports: enqueueActions(({ context, enqueue }, { id, status }: Report) => {
-      for (const report of status.clients)
-        if (context.pairings.get(report.ticket)?.id === id)
-          enqueue.sendTo(report.ticket, { type: "CLIENT.REPORTED", report });
-    }),
-    passReport: sendTo(
-      (_, { report }: ClientNote) => report.ticket,
-      (_, { report }) => ({ type: "CLIENT.REPORTED", report }),
-    ),
+    passReports: ({ context }, { id, status }: Report) => {
+      for (const report of status.clients) {
+        const pairing = context.pairings.get(report.ticket);
+        if (pairing?.id === id) pairing.ref.send({ type: "CLIENT.REPORTED", report });
+      }
+    },
+    passReport: ({ context }, { report }: ClientNote) =>
+      context.pairings.get(report.ticket)?.ref.send({ type: "CLIENT.REPORTED", report }),
     noteLoss: assign({
       agents: ({ context }, { id, atMs }: Loss) => {
         const agent = context.agents.get(id);
@@ -140,42 +144,42 @@ export const relayMachine = setup({
     forgetAgent: assign({
       agents: ({ context }, { id }: Leave) => changed(context.agents, id, null),
     }),
-    openPairing: assign({
-      pairings: ({ context, spawn, self }, { id, ticket, client, facts, waitMs, atMs }: Knock) => {
-        const agent = context.agents.get(id);
-        const ref = spawn("pairing", {
-          id: ticket,
-          input: {
-            owner: self,
-            id,
-            ticket,
-            client,
-            facts,
-            waitMs,
-            sinceMs: atMs,
-            summonMs: context.summonMs,
-            agent: agent?.control ? { control: agent.control, facts: agent.facts } : null,
-          },
-        });
-        return changed(context.pairings, ticket, { id, ref });
-      },
-    }),
-    presentAgent: enqueueActions(({ context, enqueue }, registration: Registration) => {
+    openPairing: ({ context, self }, { id, ticket, client, facts, waitMs, atMs }: Knock) => {
+      const agent = context.agents.get(id);
+      const ref = createActor(context.pairing, {
+        id: ticket,
+        parent: self,
+        input: {
+          owner: self,
+          id,
+          ticket,
+          client,
+          facts,
+          waitMs,
+          sinceMs: atMs,
+          summonMs: context.summonMs,
+          agent: agent?.control ? { control: agent.control, facts: agent.facts } : null,
+        },
+      });
+      context.pairings.set(ticket, { id, ref });
+      ref.start();
+    },
+    presentAgent: ({ context }, registration: Registration) => {
       const { control, facts, atMs } = registration;
       const id = idFor(context, registration);
       for (const pairing of context.pairings.values())
         if (pairing.id === id)
-          enqueue.sendTo(pairing.ref, { type: "AGENT.ARRIVED", agent: { control, facts }, atMs });
-    }),
-    joinPairing: sendTo(
-      (_, { ticket }: { ticket: Ticket; link: LinkId; atMs: number }) => ticket,
-      (_, { link, atMs }) => ({ type: "AGENT.DIALLED", link, atMs }),
-    ),
-    leavePairing: sendTo((_, { ticket }: { ticket: Ticket }) => ticket, { type: "CLIENT.GONE" }),
-    closePairing: enqueueActions(({ context, enqueue }, { ticket }: { ticket: Ticket }) => {
-      enqueue.stopChild(ticket);
-      enqueue.assign({ pairings: changed(context.pairings, ticket, null) });
-    }),
+          pairing.ref.send({ type: "AGENT.ARRIVED", agent: { control, facts }, atMs });
+    },
+    joinPairing: (
+      { context },
+      { ticket, link, atMs }: { ticket: Ticket; link: LinkId; atMs: number },
+    ) => context.pairings.get(ticket)?.ref.send({ type: "AGENT.DIALLED", link, atMs }),
+    leavePairing: ({ context }, { ticket }: { ticket: Ticket }) =>
+      context.pairings.get(ticket)?.ref.send({ type: "CLIENT.GONE" }),
+    closePairing: ({ context }, { ticket }: { ticket: Ticket }) => {
+      context.pairings.delete(ticket);
+    },
   },
 }).createMachine({
   id: "relay",

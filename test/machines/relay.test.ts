@@ -38,14 +38,13 @@ function start() {
   });
   const actor = createActor(
     relayMachine.provide({
-      actors: { pairing },
       actions: {
         welcomeAgent: (_, { control, id }) => void done.push(`${control} is ${id}`),
         turnAway: (_, { control }) => void done.push(`${control} turned away`),
         dismissFormer: (_, { control }) => void (control && done.push(`${control} dismissed`)),
       },
     }),
-    { clock, input: { summonMs: 10_000, rememberMs: day } },
+    { clock, input: { summonMs: 10_000, rememberMs: day, pairing } },
   ).start();
   const register = (control: string, ids: string[], by: string, atMs = 0): void =>
     actor.send({
