@@ -114,12 +114,11 @@ export function openDoorway(
   };
 
   const admitAgent =
-    (asked: RendezvousId, by: string | null, request: IncomingMessage) => (socket: WebSocket) => {
+    (asked: RendezvousId, by: string | null, address: string, request: IncomingMessage) =>
+    (socket: WebSocket) => {
       const link = links.addControl(socket);
-      socket.on("close", threshold.agents.enter(origin.addressOf(request)));
+      socket.on("close", threshold.agents.enter(address));
       if (!speaks(request, link, socket, subprotocols.agent)) return;
-      const address = origin.addressOf(request);
-      const hosts = origin.hostsOf(request);
       const nonce = newNonce();
       let id: RendezvousId | null = null;
       let answered = false;
@@ -178,7 +177,7 @@ export function openDoorway(
         clock.clearTimeout(late);
         const refusal = (why: string): void => refuseAgent("identity", closeCodes.refused, why);
         if (message.id !== asked) return refusal("the id is not the one in the URL");
-        if (!hosts.includes(message.host))
+        if (!origin.hostsOf(request).includes(message.host))
           return refusal(`this relay is not ${message.host.slice(0, 60)}; give it --public-url`);
         if (!isAnswer(message, nonce, message.host, asked))
           return refusal("the identity was not proven");
@@ -212,13 +211,13 @@ export function openDoorway(
   const gone = (ticket: Ticket) => (): void => arrivals.next({ type: "CLIENT.GONE", ticket });
 
   const admitClient =
-    (id: RendezvousId, waitMs: number, request: IncomingMessage) => (socket: WebSocket) => {
+    (id: RendezvousId, waitMs: number, address: string, request: IncomingMessage) =>
+    (socket: WebSocket) => {
       const talks = socket.protocol !== "";
       const link = links.addData(socket, talks);
       socket.on("close", threshold.clients.enter(id));
       if (talks && !speaks(request, link, socket, subprotocols.client)) return;
       const ticket = newTicket();
-      const address = origin.addressOf(request);
       const unpark = waitMs > 0 ? threshold.parked.enter(address) : null;
       tickets.set(ticket, { link, unpark });
       socket.on("close", gone(ticket));
@@ -253,14 +252,20 @@ export function openDoorway(
       const page = request.headers.origin;
       if (page !== undefined && !(door.kind === "client" && origin.isOwn(request, page)))
         return sayNo("origin", 403, "Web pages of others may not come in here.");
-      const tooMuch = threshold.refusalOf(origin.addressOf(request), door);
+      const address = origin.addressOf(request);
+      const tooMuch = threshold.refusalOf(address, door);
       if (tooMuch) return refuse(request, socket, tooMuch);
       switch (door.kind) {
         case "agent": {
           const open = (verdict: Verdict): void => {
             if (!("by" in verdict)) return refuse(request, socket, verdict);
             if (isDraining) return sayNo(...draining); // while its token was being judged
-            control.handleUpgrade(request, socket, head, admitAgent(door.id, verdict.by, request));
+            control.handleUpgrade(
+              request,
+              socket,
+              head,
+              admitAgent(door.id, verdict.by, address, request),
+            );
           };
           const verdict = voucher.judge(request.headers.authorization);
           if (verdict instanceof Promise) return void verdict.then(open);
@@ -271,7 +276,7 @@ export function openDoorway(
             request,
             socket,
             head,
-            admitClient(door.id, door.waitMs, request),
+            admitClient(door.id, door.waitMs, address, request),
           );
         case "dial":
           // One use, and one guess: an unknown ticket and a used one look alike.
