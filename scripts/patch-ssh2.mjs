@@ -139,6 +139,9 @@ export function patchSsh2() {
     if (hashOf(text) === patched) continue;
     const made = edits.reduce((all, [from, to]) => all.replace(from, () => to), text);
     if (hashOf(text) === published && hashOf(made) === patched) writeFileSync(path, made);
-    else console.error(`ssh2 is not what its patch was written for: ${brings} is left out. "npm ci" installs it anew.`);
+    else
+      console.error(
+        `ssh2 is not what its patch was written for: ${brings} is left out. "npm ci" installs it anew.`,
+      );
   }
 }

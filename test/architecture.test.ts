@@ -19,6 +19,7 @@ const may: Record<string, readonly string[]> = {
     "ws",
     "ssh2",
     "ssh2/lib/protocol/constants.js",
+    "ssh2/lib/protocol/crypto.js",
     "ssh2/lib/protocol/kex.js",
     "@noble/post-quantum/ml-kem.js",
     "@oqs/liboqs-js",
