@@ -72,6 +72,9 @@ function draw(node: AnyStateNode, indent: string): string[] {
 
 /** The machine as a mermaid state diagram, ending in a newline; what the root handles comes first. */
 export function mermaid(machine: AnyStateMachine): string {
-  const everywhere = insideOf(machine.root).map((line) => `  %% anywhere: ${line}`);
+  const leads = leaving(machine.root).flatMap((transition) =>
+    (transition.target ?? []).map((to) => `${labelOf(transition)} --> ${idOf(to)}`),
+  );
+  const everywhere = [...insideOf(machine.root), ...leads].map((line) => `  %% anywhere: ${line}`);
   return [...["stateDiagram-v2"], ...everywhere, ...draw(machine.root, "  "), ""].join("\n");
 }
