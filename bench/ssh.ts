@@ -132,10 +132,31 @@ function files(bytes: number) {
   };
 }
 
-const keystrokes = (among: readonly Side[], keys: number): Contender[] =>
-  among.map(({ name, args }) => ({ name, run: () => echoes(args, keys) }));
-
 const sshdName = "sshd, direct";
+
+/** Adds the section of a key and its echo; the targets are for p50 and p99. */
+async function addKeystrokes(
+  report: ReturnType<typeof openReport>,
+  title: string,
+  among: readonly Side[],
+  rounds: number,
+  isQuick: boolean,
+  [p50, p99]: readonly [string, string],
+): Promise<void> {
+  const keys = isQuick ? 50 : 4_000;
+  report.add({
+    title,
+    results: await alternate(
+      among.map(({ name, args }) => ({ name, run: () => echoes(args, keys) })),
+      rounds,
+    ),
+    units: { p50: "ms", p99: "ms" },
+    goals: [
+      { figure: "p50", against: sshdName, target: p50 },
+      { figure: "p99", against: sshdName, target: p99 },
+    ],
+  });
+}
 
 /** From the connection to the end of the login, by one client that costs both the same. */
 const logins = (among: readonly Side[], key: Buffer): Contender[] =>
@@ -198,15 +219,10 @@ export async function benchAlone(
     units: { time: "ms" },
     goals: [{ figure: "time", against: sshdName, target: "≤ 0.3" }],
   });
-  report.add({
-    title: "server alone, keystroke echo",
-    results: await alternate(keystrokes(two, isQuick ? 50 : 4_000), rounds),
-    units: { p50: "ms", p99: "ms" },
-    goals: [
-      { figure: "p50", against: sshdName, target: "≤ 1.0" },
-      { figure: "p99", against: sshdName, target: "≤ 2" },
-    ],
-  });
+  await addKeystrokes(report, "server alone, keystroke echo", two, rounds, isQuick, [
+    "≤ 1.0",
+    "≤ 2",
+  ]);
 }
 
 /** All about sessions. */
@@ -269,15 +285,7 @@ export async function benchSsh(
     units: { time: "ms" },
     goals: [{ figure: "time", against: sshdName, target: "≤ 1.5" }],
   });
-  report.add({
-    title: "keystroke echo",
-    results: await alternate(keystrokes(two, isQuick ? 50 : 4_000), rounds),
-    units: { p50: "ms", p99: "ms" },
-    goals: [
-      { figure: "p50", against: sshdName, target: "" },
-      { figure: "p99", against: sshdName, target: "" },
-    ],
-  });
+  await addKeystrokes(report, "keystroke echo", two, rounds, isQuick, ["", ""]);
   report.add({
     title: "agent",
     results: await alternate(forms(relay.url, agent.dir), rounds),

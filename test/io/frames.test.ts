@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { test } from "node:test";
 import fc from "fast-check";
 import { FrameReader, type Other, putHead } from "../../src/io/frames.ts";
-import { frontBytes, giveBack, sharedRoom, takeRoom } from "../../src/io/read-room.ts";
+import { frontBytes, giveBack, type Room, sharedRoom, takeRoom } from "../../src/io/read-room.ts";
 
 // What `ws` exports beside what its types know.
 const { Receiver, Sender } = createRequire(import.meta.url)("ws");
@@ -117,6 +117,33 @@ test("a frame longer than the bound is a fault before a byte of it is read", () 
   const head = Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 16, 0, 1, 0, 0, 0, 0, 120]);
   const { payload, others } = readAll(head, () => 100);
   assert.deepEqual([payload.length, others.map(([kind]) => kind)], [0, ["wrong"]]);
+});
+
+test("a pong is swallowed, and what is around it is not", () => {
+  const [before = [], after = []] = ["one", "two"].map((text) =>
+    framed({ data: Buffer.from(text), isMasked: true, more: 0, ping: false }),
+  );
+  const options = { mask: true, readOnly: true, rsv1: false, opcode: 10, fin: true };
+  const bytes = Buffer.concat([...before, ...Sender.frame(Buffer.alloc(9, 1), options), ...after]);
+  for (const most of [1, 7, 1_000]) {
+    const { payload, others } = readAll(bytes, () => most);
+    assert.deepEqual([String(payload), others.length], ["onetwo", 0]);
+  }
+});
+
+test("when no room is left the shared one is taken, and each serves one at a time", () => {
+  const rooms = new Set<Room>();
+  for (let room = takeRoom(); room !== sharedRoom; room = takeRoom()) {
+    assert.ok(!rooms.has(room));
+    rooms.add(room);
+  }
+  const starts = [...rooms].map(({ bytes }) => bytes.byteOffset).sort((a, b) => a - b);
+  for (const [n, { bytes }] of [...rooms].entries()) {
+    assert.ok(n === 0 || (starts[n] ?? 0) - (starts[n - 1] ?? 0) >= bytes.length);
+    giveBack([...rooms][n] ?? sharedRoom);
+  }
+  giveBack(sharedRoom);
+  assert.ok(rooms.has(takeRoom()));
 });
 
 test("what is written, ws reads", () => {
