@@ -44,8 +44,11 @@ export interface RelayPorts {
   tellWaiting(client: LinkId, waitMs: number): void;
   /** Tells the client whom it found, and asks the agent to dial back. */
   summon(pairing: PairingContext, leftMs: number | null): void;
-  /** Resolves when either side has hung up; bytes never come this way. */
-  splice(client: LinkId, agent: LinkId): Promise<SpliceReport>;
+  /**
+   * Whether both links were there to be joined; `ended` is called when both have hung up. Bytes never
+   * come this way.
+   */
+  splice(client: LinkId, agent: LinkId, ended: (report: SpliceReport) => void): boolean;
   /** Closes what is left of a pairing's links, with the outcome's code. */
   hangUp(pairing: PairingContext): void;
   /** No more arrivals; agents are told how long what runs may go on, so that they tell people. */

@@ -5,7 +5,7 @@
 import { type ActorRefFrom, createActor, waitFor } from "xstate";
 import { pairingMachine } from "../machines/pairing.ts";
 import { type RelayInput, relayMachine } from "../machines/relay.ts";
-import type { RendezvousId } from "../machines/vocabulary.ts";
+import type { RendezvousId, SpliceReport } from "../machines/vocabulary.ts";
 import type { Clock } from "./clock.ts";
 import type { RelayPorts } from "./ports.ts";
 import { trace } from "./trace.ts";
@@ -33,10 +33,8 @@ export function startRelay(ports: RelayPorts, clock: Clock): RelayActor {
       tellWaiting: (_, { client, waitMs }) => ports.tellWaiting(client, waitMs),
       summonAgent: (_, { pairing }) => ports.summon(pairing, leftMs(pairing.id)),
       splice: ({ self }, { client, agent }) => {
-        ports.splice(client, agent).then(
-          (report) => self.send({ type: "SPLICE.ENDED", report }),
-          () => self.send({ type: "SPLICE.FAILED" }),
-        );
+        const ended = (report: SpliceReport): void => self.send({ type: "SPLICE.ENDED", report });
+        if (!ports.splice(client, agent, ended)) self.send({ type: "SPLICE.FAILED" });
       },
       hangUp: (_, { pairing }) => {
         ports.record(clientEnded(pairing, clock.wall()));

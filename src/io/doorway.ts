@@ -19,6 +19,7 @@ import type { Links } from "./links.ts";
 import { readFromAgent } from "./messages.ts";
 import type { Origin } from "./origin.ts";
 import { openRefusals } from "./refusals.ts";
+import { ServerLink } from "./server-link.ts";
 import { unheard } from "./socket.ts";
 import { plainText } from "./text.ts";
 import type { Threshold } from "./threshold.ts";
@@ -29,7 +30,6 @@ import {
   controlMaxBytes,
   controlMost,
   controlPerSecond,
-  dataMaxBytes,
   protocolVersion,
   subprotocols,
   versionOf,
@@ -83,15 +83,19 @@ export function openDoorway(
     [...offered].find((name) => name.startsWith("converge.")) ?? false;
   const common = {
     noServer: true,
+    clientTracking: false,
     perMessageDeflate: false,
     handleProtocols: chosen,
-    maxFragments: fragmentsMost,
   } as const;
-  const control = new WebSocketServer({ ...common, maxPayload: controlMaxBytes });
-  const data = new WebSocketServer({
+  const control = new WebSocketServer({
     ...common,
-    maxPayload: dataMaxBytes,
+    maxFragments: fragmentsMost,
+    maxPayload: controlMaxBytes,
   });
+  // Of a data link `ws` makes the handshake only, and then this.
+  const data = new WebSocketServer({ ...common, WebSocket: ServerLink as never }) as unknown as {
+    handleUpgrade(...of: [IncomingMessage, Duplex, Buffer, (link: ServerLink) => void]): void;
+  };
 
   const { note: noteRefusal, refuse } = openRefusals(origin, record);
 
@@ -99,14 +103,14 @@ export function openDoorway(
   const speaks = (
     request: IncomingMessage,
     link: LinkId,
-    socket: WebSocket,
+    protocol: string,
     wanted: string,
   ): boolean => {
-    if (socket.protocol === wanted) return true;
-    const theirs = versionOf(socket.protocol);
+    if (protocol === wanted) return true;
+    const theirs = versionOf(protocol);
     const isOtherDoor = theirs === String(protocolVersion);
     const said = isOtherDoor
-      ? `this door speaks ${wanted}, the other side ${plainText(socket.protocol, 40)}`
+      ? `this door speaks ${wanted}, the other side ${plainText(protocol, 40)}`
       : `the relay speaks protocol version ${protocolVersion}, the other side ${theirs}`;
     noteRefusal(request, "version", closeCodes.version, said);
     links.shut(link, closeCodes.version, said);
@@ -118,7 +122,7 @@ export function openDoorway(
     (socket: WebSocket) => {
       const link = links.addControl(socket);
       socket.on("close", threshold.agents.enter(address));
-      if (!speaks(request, link, socket, subprotocols.agent)) return;
+      if (!speaks(request, link, socket.protocol, subprotocols.agent)) return;
       const nonce = newNonce();
       let id: RendezvousId | null = null;
       let answered = false;
@@ -208,19 +212,20 @@ export function openDoorway(
     };
 
   /** A listener that holds on to nothing else, such as the request, which is larger than a link. */
-  const gone = (ticket: Ticket) => (): void => arrivals.next({ type: "CLIENT.GONE", ticket });
+  const gone = (ticket: Ticket, leave: () => void) => (): void => {
+    leave();
+    arrivals.next({ type: "CLIENT.GONE", ticket });
+  };
 
   const admitClient =
     (id: RendezvousId, waitMs: number, address: string, request: IncomingMessage) =>
-    (socket: WebSocket) => {
-      const talks = socket.protocol !== "";
-      const link = links.addData(socket, talks);
-      socket.on("close", threshold.clients.enter(id));
-      if (talks && !speaks(request, link, socket, subprotocols.client)) return;
+    (socket: ServerLink) => {
       const ticket = newTicket();
+      const link = links.addData(socket, gone(ticket, threshold.clients.enter(id)));
+      const { protocol } = socket;
+      if (protocol !== "" && !speaks(request, link, protocol, subprotocols.client)) return;
       const unpark = waitMs > 0 ? threshold.parked.enter(address) : null;
       tickets.set(ticket, { link, unpark });
-      socket.on("close", gone(ticket));
       arrivals.next({
         type: "CLIENT.KNOCKED",
         id,
@@ -232,9 +237,9 @@ export function openDoorway(
       });
     };
 
-  const admitDial = (ticket: Ticket, request: IncomingMessage) => (socket: WebSocket) => {
-    const link = links.addData(socket, false);
-    if (!speaks(request, link, socket, subprotocols.data)) return;
+  const admitDial = (ticket: Ticket, request: IncomingMessage) => (socket: ServerLink) => {
+    const link = links.addData(socket);
+    if (!speaks(request, link, socket.protocol, subprotocols.data)) return;
     arrivals.next({ type: "AGENT.DIALLED", ticket, link, atMs: clock.wall() });
   };
 
@@ -255,34 +260,25 @@ export function openDoorway(
       const address = origin.addressOf(request);
       const tooMuch = threshold.refusalOf(address, door);
       if (tooMuch) return refuse(request, socket, tooMuch);
+      const of = [request, socket, head] as const;
       switch (door.kind) {
         case "agent": {
           const open = (verdict: Verdict): void => {
             if (!("by" in verdict)) return refuse(request, socket, verdict);
             if (isDraining) return sayNo(...draining); // while its token was being judged
-            control.handleUpgrade(
-              request,
-              socket,
-              head,
-              admitAgent(door.id, verdict.by, address, request),
-            );
+            control.handleUpgrade(...of, admitAgent(door.id, verdict.by, address, request));
           };
           const verdict = voucher.judge(request.headers.authorization);
           if (verdict instanceof Promise) return void verdict.then(open);
           return open(verdict);
         }
         case "client":
-          return data.handleUpgrade(
-            request,
-            socket,
-            head,
-            admitClient(door.id, door.waitMs, address, request),
-          );
+          return data.handleUpgrade(...of, admitClient(door.id, door.waitMs, address, request));
         case "dial":
           // One use, and one guess: an unknown ticket and a used one look alike.
           if (!take(door.ticket))
             return sayNo("unknown ticket", 404, "That ticket is not known, or was used.");
-          return data.handleUpgrade(request, socket, head, admitDial(door.ticket, request));
+          return data.handleUpgrade(...of, admitDial(door.ticket, request));
       }
     },
     welcome: (link, id) => registering.get(link)?.(id),

@@ -8,12 +8,18 @@
 import type { Room } from "./read-room.ts";
 
 /** What a frame that is not data is, to whom it may concern. */
-export type Other = "control" | "text" | "nested" | "wrong";
+export type Other = "control" | "text" | "nested" | "wrong" | "large";
 
-const continuation = 0;
-const text = 1;
-const binary = 2;
-const pong = 10;
+/** RFC 6455 5.2. */
+export const opcodes = {
+  continuation: 0,
+  text: 1,
+  binary: 2,
+  close: 8,
+  ping: 9,
+  pong: 10,
+} as const;
+const { continuation, text, binary, close, pong } = opcodes;
 /** A control frame is 125 bytes at most, its head 2 and its mask 4 (RFC 6455 5.5). */
 const controlMostBytes = 131;
 
@@ -21,15 +27,17 @@ const controlMostBytes = 131;
  * Reads one direction of a data link, whose frames may be `mostBytes` long. `other` is called with a
  * ping or a close, whole and masked, or with the head of a frame that should not be; of a pong it is
  * enough that its bytes came. After one that is
- * wrong nothing more is read; after a text, or a message within another, reading goes on, for the
- * answer to a close must still be seen. There is one for each link: what is idle is kept small.
+ * wrong or too large nothing more is read; after a text, or a message within another, reading goes
+ * on, for the answer to a close must still be seen. Each link is one: what is idle is kept small.
  */
-export class FrameReader {
+export abstract class FrameReader {
   /** Where the payload of the last read lies in its room; equal when there was none. */
-  start = 0;
-  end = 0;
-  readonly #mostBytes: number;
-  readonly #other: (kind: Other, frame: Buffer) => void;
+  protected start = 0;
+  protected end = 0;
+  /** Of the message that is being read, after its first frame. */
+  fragments = 0;
+  /** How long a frame may be. */
+  mostBytes: number;
   /** Of the frame that is being read: bytes that are to come, and the mask from the next one on. */
   #left = 0;
   #key = 0;
@@ -39,13 +47,14 @@ export class FrameReader {
   #begun: Buffer | null = null;
   #isOver = false;
 
-  constructor(mostBytes: number, other: (kind: Other, frame: Buffer) => void) {
-    this.#mostBytes = mostBytes;
-    this.#other = other;
+  constructor(mostBytes: number) {
+    this.mostBytes = mostBytes;
   }
 
+  protected abstract other(kind: Other, frame: Buffer): void;
+
   /** Reads `count` bytes that lie from `from` on, and at least `frontBytes` behind the room's start. */
-  read(room: Room, from: number, count: number): void {
+  protected read(room: Room, from: number, count: number): void {
     const { bytes } = room;
     const end = from + count;
     let at = from;
@@ -91,25 +100,26 @@ export class FrameReader {
     const opcode = first & 15;
     const short = second & 127;
     const size = (short < 126 ? 2 : short === 126 ? 4 : 10) + 4;
-    const isWrong = (first & 0x70) !== 0 || second < 128 || (opcode > binary && opcode < 8);
+    const isWrong = (first & 0x70) !== 0 || second < 128 || (opcode > binary && opcode < close);
     if (isWrong || opcode > pong) return this.#fault("wrong", bytes, at, end);
-    if (opcode >= 8) {
+    if (opcode >= close) {
       if (short > 125 || first < 128) return this.#fault("wrong", bytes, at, end);
       if (there < size + short) return 0;
       if (opcode !== pong)
-        this.#other("control", Buffer.from(bytes.subarray(at, at + size + short)));
-      if (opcode === 8) this.#isOver = true; // RFC 6455 5.5.1: nothing counts after it
+        this.other("control", Buffer.from(bytes.subarray(at, at + size + short)));
+      if (opcode === close) this.#isOver = true; // RFC 6455 5.5.1: nothing counts after it
       return size + short;
     }
     if (opcode === continuation && !this.#isInside) return this.#fault("wrong", bytes, at, end);
     if (there < size) return 0;
-    if (opcode === text) this.#other("text", Buffer.from(bytes.subarray(at, at + size)));
+    if (opcode === text) this.other("text", Buffer.from(bytes.subarray(at, at + size)));
     else if (opcode === binary && this.#isInside)
-      this.#other("nested", Buffer.from(bytes.subarray(at, at + size)));
+      this.other("nested", Buffer.from(bytes.subarray(at, at + size)));
     this.#left =
       short < 126 ? short : short === 126 ? bytes.readUInt16BE(at + 2) : long(bytes, at + 2);
-    if (this.#left > this.#mostBytes) return this.#fault("wrong", bytes, at, end);
+    if (this.#left > this.mostBytes) return this.#fault("large", bytes, at, end);
     this.#isInside = first < 128;
+    this.fragments = opcode === continuation ? this.fragments + 1 : 0;
     this.#key = bytes.readInt32LE(at + size - 4);
     return size;
   }
@@ -117,7 +127,7 @@ export class FrameReader {
   #fault(kind: Other, bytes: Buffer, at: number, end: number): -1 {
     this.#isOver = true;
     this.#left = 0;
-    this.#other(kind, Buffer.from(bytes.subarray(at, Math.min(end, at + controlMostBytes))));
+    this.other(kind, Buffer.from(bytes.subarray(at, Math.min(end, at + controlMostBytes))));
     return -1;
   }
 }
@@ -134,13 +144,18 @@ function long(bytes: Buffer, at: number): number {
 }
 
 /**
- * Writes the head of a whole binary frame, unmasked as servers send it, before the payload that
- * lies from `start` to `end`; ten bytes before it must be free. Where the head begins.
+ * Writes the head of a whole frame, unmasked as servers send it, before the payload that lies from
+ * `start` to `end`; ten bytes before it must be free. Where the head begins.
  */
-export function putHead(bytes: Buffer, start: number, end: number): number {
+export function putHead(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  opcode: number = binary,
+): number {
   const length = end - start;
   const at = start - (length < 126 ? 2 : length < 65_536 ? 4 : 10);
-  bytes[at] = 0x80 | binary;
+  bytes[at] = 0x80 | opcode;
   if (length < 126) bytes[at + 1] = length;
   else if (length < 65_536) {
     bytes[at + 1] = 126;
@@ -151,4 +166,28 @@ export function putHead(bytes: Buffer, start: number, end: number): number {
     bytes.writeUInt32BE(length, at + 6);
   }
   return at;
+}
+
+/** A whole frame, unmasked. */
+export function frameOf(opcode: number, data: Buffer): Buffer {
+  const frame = Buffer.allocUnsafe(10 + data.length);
+  data.copy(frame, 10);
+  return frame.subarray(putHead(frame, 10, frame.length, opcode));
+}
+
+/** What a control frame says (RFC 6455 5.5), which came whole and masked. */
+export function controlIn(frame: Buffer): { opcode: number; data: Buffer } {
+  const data = Buffer.from(frame.subarray(6));
+  for (let n = 0; n < data.length; n += 1) data[n] = (data[n] ?? 0) ^ (frame[2 + (n & 3)] ?? 0);
+  return { opcode: (frame[0] ?? 0) & 15, data };
+}
+
+/** What a close frame says (RFC 6455 5.5.1); nothing without a code. The reason is 123 bytes at most. */
+export function closeBody(code?: number, reason = ""): Buffer {
+  const body = Buffer.alloc(code === undefined ? 0 : 2 + Buffer.byteLength(reason));
+  if (code !== undefined) {
+    body.writeUInt16BE(code);
+    body.write(reason, 2);
+  }
+  return body;
 }

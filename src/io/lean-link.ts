@@ -5,10 +5,9 @@
  */
 import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
-import { putHead } from "./frames.ts";
+import { closeBody, opcodes, putHead } from "./frames.ts";
 import type { DataLink } from "./socket.ts";
 
-const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 const textMostBytes = 64 * 1024;
 /** RFC 6455 7.4.1. */
 const codes = { protocol: 1002, none: 1005, lost: 1006, tooBig: 1009 } as const;
@@ -19,8 +18,7 @@ const maskBytes = 4;
 /** A frame's head with a mask of zeros: what goes out is ssh's ciphertext, or says nothing. */
 function headOf(opcode: number, length: number): Buffer {
   const head = Buffer.alloc(10 + maskBytes);
-  const at = putHead(head, 10, 10 + length);
-  head[at] = 0x80 | opcode;
+  const at = putHead(head, 10, 10 + length, opcode);
   head[at + 1] = (head[at + 1] ?? 0) | 0x80;
   return head.subarray(at);
 }
@@ -101,12 +99,7 @@ export class LeanLink extends EventEmitter implements DataLink {
 
   close(code?: number, reason = ""): void {
     if (this.readyState !== this.OPEN) return;
-    const body = Buffer.alloc(code === undefined ? 0 : 2 + Buffer.byteLength(reason));
-    if (code !== undefined) {
-      body.writeUInt16BE(code);
-      body.write(reason, 2);
-    }
-    this.#control(opcodes.close, body);
+    this.#control(opcodes.close, closeBody(code, reason));
     this.readyState = 2;
     this.#late = setTimeout(() => this.#socket.destroy(), closeMs);
   }

@@ -1,40 +1,14 @@
 /**
- * Raw socket: what lies beneath a websocket of `ws`, and how to read it without an allocation for
- * each chunk. The one place that knows what `ws` and Node keep to themselves; where either is not
- * as expected it says so, and the caller goes on with messages.
+ * Raw socket: what lies beneath a websocket of `ws`, and how to read a socket without an allocation
+ * for each chunk. The one place that knows what `ws` and Node keep to themselves; where Node is not
+ * as expected it says so, and the caller goes on with `data` events.
  */
 import { Socket } from "node:net";
 import type { WebSocket } from "ws";
 
-/** `ws`'s own parser (lib/receiver.js), as far as it is needed. */
-interface Receiver {
-  readonly _state: number;
-  readonly _bufferedBytes: number;
-  readonly _fragmented: number;
-  write(bytes: Buffer): void;
-}
-
-const insides = (socket: WebSocket): { _socket: Socket | null; _receiver: Receiver } =>
-  socket as unknown as { _socket: Socket | null; _receiver: Receiver };
-
 /** The TCP or TLS socket of an open websocket; null when it has gone. */
-export const rawOf = (socket: WebSocket): Socket | null => insides(socket)._socket;
-
-/** Whether `ws` has taken in whole messages only, so that somebody else can read the next byte. */
-export function isBetweenMessages(socket: WebSocket): boolean {
-  const { _socket: raw, _receiver: receiver } = insides(socket);
-  return (
-    raw !== null &&
-    raw.readableLength === 0 &&
-    receiver._state === 0 &&
-    receiver._bufferedBytes === 0 &&
-    !receiver._fragmented
-  );
-}
-
-/** Lets `ws` act on bytes as if it had read them: on a ping, a pong, a close, or a fault. */
-export const feed = (socket: WebSocket, bytes: Buffer): void =>
-  insides(socket)._receiver.write(bytes);
+export const rawOf = (socket: WebSocket): Socket | null =>
+  (socket as unknown as { _socket: Socket | null })._socket;
 
 /**
  * Node's `onread` option (net.connect) sets these when a socket is made; one that came from a
@@ -50,24 +24,40 @@ interface Handle {
   useUserBuffer?(buffer: Uint8Array): void;
 }
 
+/** Who reads a socket in place. */
+export interface InPlace {
+  /** Where the next bytes are read to. */
+  readonly back: Uint8Array;
+  onRead(bytes: number): void;
+}
+
+const kReader = Symbol("reader");
+type ReadSocket = Socket & { [kReader]: InPlace };
+
+// Node calls the first on the socket, and the second right after it: so one pair serves all.
+let next: Uint8Array | null = null;
+function onRead(this: ReadSocket, bytes: number): void {
+  const reader = this[kReader];
+  reader.onRead(bytes);
+  next = reader.back;
+}
+const nextBack = (): Uint8Array | null => next;
+
 /**
- * From now on bytes are read into `next()`, asked for before each read, and `onRead` is called with
- * their number instead of a `data` event; `pause`, `resume`, `end` and `close` stay as they are.
- * False when that is not possible, as on TLS; then nothing has changed.
+ * From now on bytes are read into the reader's `back`, asked for before each read, and `onRead` is
+ * called with their number instead of a `data` event; `pause`, `resume`, `end` and `close` stay as
+ * they are. False when that is not possible, as on TLS; then nothing has changed.
  */
-export function readInto(
-  socket: Socket,
-  next: () => Uint8Array,
-  onRead: (bytes: number) => void,
-): boolean {
+export function readInto(socket: Socket, reader: InPlace): boolean {
   const { _handle: handle } = socket as unknown as { _handle: Handle | null };
   if (!kBuffer || !kBufferCb || !kBufferGen || "encrypted" in socket) return false;
   if (!handle?.useUserBuffer) return false;
-  const first = next();
+  const first = reader.back;
   Object.assign(socket, {
+    [kReader]: reader,
     [kBuffer]: first,
-    [kBufferCb]: (bytes: number) => onRead(bytes),
-    [kBufferGen]: next,
+    [kBufferCb]: onRead,
+    [kBufferGen]: nextBack,
   });
   handle.useUserBuffer(first);
   return true;

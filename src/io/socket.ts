@@ -33,7 +33,7 @@ export interface DataLink {
 export const unheard = (): void => {};
 
 /** Time for the peer to answer a close frame, after everything before it was written. */
-const closeMs = 2_000;
+export const closeMs = 2_000;
 
 /**
  * Closes a websocket in order; at most two seconds later it is gone. A paused one is resumed
@@ -64,76 +64,87 @@ export function closeReason(text: string): string {
   return kept;
 }
 
-/** Whether this side cannot say anything of its peer, since bytes wait on one side or the other. */
-const isStalled = (socket: DataLink): boolean => socket.isPaused || socket.bufferedAmount > 0;
+/** What there is to see of a link, whatever it is. */
+export type Watched = Pick<
+  DataLink,
+  "isPaused" | "bufferedAmount" | "bytesRead" | "readyState" | "OPEN" | "terminate"
+>;
 
-/**
- * Pings every 20 s and terminates a socket that has been silent for 50 s. A stalled one is left
- * to TCP: its pong may be waiting behind data, and a suspended ssh client is not dead.
- */
-export function pingRegularly(socket: WebSocket, clock: Clock): void {
-  new Watch(socket, clock, ping);
+/** Whether this side cannot say anything of its peer, since bytes wait on one side or the other. */
+const isStalled = (link: Watched): boolean => link.isPaused || link.bufferedAmount > 0;
+
+/** Bytes that came in so far, whatever they are: a ping may wait behind megabytes on a slow line. */
+const bytesRead = (link: Watched): number => link.bytesRead ?? rawOf(link as never)?.bytesRead ?? 0;
+
+/** A link, when it was last heard, and what was seen of it when it was last looked at. */
+export class Watch<Link extends Watched> {
+  readonly link: Link;
+  /** When to look again. */
+  dueMs: number;
+  #heardMs: number;
+  #bytesRead: number;
+
+  constructor(link: Link, nowMs: number) {
+    this.link = link;
+    this.#heardMs = Math.trunc(nowMs); // whole numbers cost no memory of their own
+    this.dueMs = this.#heardMs + pingMs;
+    this.#bytesRead = bytesRead(link);
+  }
+
+  hear(nowMs: number): void {
+    this.#heardMs = Math.trunc(nowMs);
+  }
+
+  /**
+   * To be asked every 20 s: whether its peer may still be there; one that was silent for 50 s is
+   * terminated. A stalled one is left to TCP: its pong may be waiting behind data, and a suspended
+   * ssh client is not dead.
+   */
+  look(nowMs: number): boolean {
+    const now = Math.trunc(nowMs);
+    const bytes = bytesRead(this.link);
+    if (isStalled(this.link)) this.#heardMs = now;
+    // They came at some time since the last look; counted from there, silence is never overlong.
+    else if (bytes > this.#bytesRead) this.#heardMs = Math.max(this.#heardMs, now - pingMs);
+    else if (now - this.#heardMs >= silentMs) {
+      this.link.terminate();
+      return false;
+    }
+    this.#bytesRead = bytes;
+    this.dueMs = now + pingMs;
+    return true;
+  }
 }
 
 /** RFC 6455 5.5.2: a server's, with nothing in it. */
-const pingFrame = Buffer.from([0x89, 0]);
+export const pingFrame = Buffer.from([0x89, 0]);
 
-/** Writes it as it is, between two messages of `ws`, which would make three writes of it. */
-const ping = (socket: DataLink): void => void rawOf(socket as WebSocket)?.write(pingFrame);
+/** Pings every 20 s, and watches for silence. */
+export function pingRegularly(socket: WebSocket, clock: Clock): void {
+  // As it is, between two messages of `ws`, which would make three writes of it.
+  keepWatch(socket, clock, () => void rawOf(socket)?.write(pingFrame));
+}
 
 /**
- * Terminates a socket whose relay has not pinged for 50 s. The other half of `pingRegularly`. A
- * paused one does not see the pings, so it says unasked that it is there (RFC 6455 5.5.3).
+ * Watches for a relay that does not ping. The other half of `pingRegularly`. A paused link does not
+ * see the pings, so it says unasked that it is there (RFC 6455 5.5.3).
  */
-export function expectPings(socket: DataLink, clock: Clock): void {
-  new Watch(socket, clock, pongIfPaused);
+export function expectPings(link: DataLink, clock: Clock): void {
+  keepWatch(link, clock, () => {
+    if (link.isPaused) link.pong();
+  });
 }
 
-const pongIfPaused = (socket: DataLink): void => {
-  if (socket.isPaused) socket.pong();
-};
-
-/** One for each link: it is kept small. */
-class Watch {
-  readonly #socket: DataLink;
-  readonly #clock: Clock;
-  readonly #beat: (socket: DataLink) => void;
-  #heardAt: number;
-  #bytesRead: number;
-  #timer: unknown;
-
-  constructor(socket: DataLink, clock: Clock, beat: (socket: DataLink) => void) {
-    this.#socket = socket;
-    this.#clock = clock;
-    this.#beat = beat;
-    this.#heardAt = clock.now();
-    this.#bytesRead = bytesRead(socket);
-    this.#timer = clock.setTimeout(this.#look, pingMs);
-    socket.on("ping", this.#hear);
-    socket.on("pong", this.#hear);
-    socket.on("close", this.#stop);
-  }
-
-  readonly #stop = (): void => this.#clock.clearTimeout(this.#timer);
-
-  readonly #hear = (): void => {
-    this.#heardAt = this.#clock.now();
+function keepWatch(link: DataLink, clock: Clock, beat: () => void): void {
+  const watch = new Watch(link, clock.now());
+  const hear = (): void => watch.hear(clock.now());
+  const look = (): void => {
+    if (!watch.look(clock.now())) return;
+    if (link.readyState === link.OPEN) beat();
+    timer = clock.setTimeout(look, pingMs);
   };
-
-  readonly #look = (): void => {
-    const socket = this.#socket;
-    const now = this.#clock.now();
-    const bytes = bytesRead(socket);
-    if (isStalled(socket)) this.#heardAt = now;
-    // They came at some time since the last look; counted from there, silence is never overlong.
-    else if (bytes > this.#bytesRead) this.#heardAt = Math.max(this.#heardAt, now - pingMs);
-    else if (now - this.#heardAt >= silentMs) return socket.terminate();
-    this.#bytesRead = bytes;
-    if (socket.readyState === socket.OPEN) this.#beat(socket);
-    this.#timer = this.#clock.setTimeout(this.#look, pingMs);
-  };
+  let timer = clock.setTimeout(look, pingMs);
+  link.on("ping", hear);
+  link.on("pong", hear);
+  link.on("close", () => clock.clearTimeout(timer));
 }
-
-/** Bytes that came in so far, whatever they are: a ping may wait behind megabytes on a slow line. */
-const bytesRead = (socket: DataLink): number =>
-  socket.bytesRead ?? rawOf(socket as never)?.bytesRead ?? 0;

@@ -23,6 +23,8 @@ export const dataMaxBytes = 4 * 1024 * 1024;
 /** The relay pings every link so often; a side that hears nothing for twice as long and a half gives up. */
 export const pingMs = 20_000;
 export const silentMs = 50_000;
+/** How often the relay looks whom it is time to ping. */
+export const pingTurnMs = 400;
 
 /** Close codes, RFC 6455 7.4: the standard ones that are used, and our own from the private range. */
 export const closeCodes = {
@@ -30,6 +32,8 @@ export const closeCodes = {
   goingAway: 1001,
   protocolError: 1002,
   binaryOnly: 1003,
+  badText: 1007,
+  tooMany: 1008,
   tooBig: 1009,
   internal: 1011,
   malformed: 4400,

@@ -3,7 +3,7 @@
  * ever; ten minutes of silence take as long as a test needs to say so.
  */
 import type { Clock } from "../../src/actors/clock.ts";
-import { pingMs } from "../../src/io/wire.ts";
+import { pingMs, pingTurnMs } from "../../src/io/wire.ts";
 
 interface Timer {
   readonly atMs: number;
@@ -52,7 +52,8 @@ export function handClock({ pings = true } = {}): HandClock {
     wall: () => Date.now() + added,
     setTimeout: (fn, ms) => {
       ids += 1;
-      if (pings || ms !== pingMs) timers.set(ids, { atMs: now() + Math.max(0, ms), fn });
+      if (pings || (ms !== pingMs && ms !== pingTurnMs))
+        timers.set(ids, { atMs: now() + Math.max(0, ms), fn });
       return ids;
     },
     clearTimeout: (id) => timers.delete(id),
