@@ -28,13 +28,11 @@ export function census({ context }: SnapshotFrom<typeof relayMachine>): Census {
   const kinds = zeros<ChannelKind>(channelKinds);
   for (const { control, status } of context.agents.values())
     if (control !== null) agents[status?.state ?? "waiting"] += 1;
-  for (const { ref } of context.pairings.values()) {
-    const snapshot = ref.getSnapshot();
-    if (snapshot.status !== "active") continue;
-    const state = stateOf(snapshot);
+  for (const pairing of context.pairings.all()) {
+    const state = stateOf(pairing);
     clients[state] += 1;
     if (state === "connected")
-      for (const kind of new Set(snapshot.context.report?.kinds)) kinds[kind] += 1;
+      for (const kind of new Set(pairing.context.report?.kinds)) kinds[kind] += 1;
   }
   return { agents, clients, kinds };
 }

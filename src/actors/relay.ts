@@ -32,9 +32,10 @@ export function startRelay(ports: RelayPorts, clock: Clock): RelayActor {
     actions: {
       tellWaiting: (_, { client, waitMs }) => ports.tellWaiting(client, waitMs),
       summonAgent: (_, { pairing }) => ports.summon(pairing, leftMs(pairing.id)),
-      splice: ({ self }, { client, agent }) => {
-        const ended = (report: SpliceReport): void => self.send({ type: "SPLICE.ENDED", report });
-        if (!ports.splice(client, agent, ended)) self.send({ type: "SPLICE.FAILED" });
+      splice: (_, { ticket, client, agent }) => {
+        const ended = (report: SpliceReport): void =>
+          actor.send({ type: "SPLICE.ENDED", ticket, report });
+        if (!ports.splice(client, agent, ended)) actor.send({ type: "SPLICE.FAILED", ticket });
       },
       hangUp: (_, { pairing }) => {
         ports.record(clientEnded(pairing, clock.wall()));
@@ -65,8 +66,7 @@ export function startRelay(ports: RelayPorts, clock: Clock): RelayActor {
   actor.subscribe({
     complete: () => {
       arrivals.unsubscribe();
-      for (const { ref } of actor.getSnapshot().context.pairings.values())
-        ref.send({ type: "RELAY.ENDED" });
+      actor.getSnapshot().context.pairings.sendAll({ type: "RELAY.ENDED" });
     },
   });
   return actor;

@@ -3,7 +3,7 @@
  * Everything in it is public; nothing of any session's content ever comes near it.
  */
 import type { SnapshotFrom } from "xstate";
-import type { pairingMachine } from "../machines/pairing.ts";
+import type { PairingView } from "../machines/pairings.ts";
 import type { relayMachine } from "../machines/relay.ts";
 import type {
   AgentFacts,
@@ -39,9 +39,9 @@ export interface AgentRow {
 export type BytesOf = (client: LinkId) => { clientBytes: number; agentBytes: number };
 
 /** A pairing's state as people see it. */
-export function stateOf({ value }: SnapshotFrom<typeof pairingMachine>): ClientRow["state"] {
+export function stateOf({ state }: PairingView): ClientRow["state"] {
   const early = { knocking: "waiting", parked: "waiting", summoning: "summoning" } as const;
-  return early[value as keyof typeof early] ?? "connected";
+  return early[state as keyof typeof early] ?? "connected";
 }
 
 const iso = (ms: number): string => new Date(ms).toISOString();
@@ -53,15 +53,13 @@ export function roster(
   bytesOf: BytesOf,
 ): AgentRow[] {
   const clients = new Map<RendezvousId, ClientRow[]>();
-  for (const { id, ref } of context.pairings.values()) {
-    const snapshot = ref.getSnapshot();
-    if (snapshot.status !== "active") continue;
-    const { client, facts, sinceMs, report } = snapshot.context;
+  for (const pairing of context.pairings.all()) {
+    const { id, client, facts, sinceMs, report } = pairing.context;
     const rows = clients.get(id) ?? [];
     rows.push({
       address: facts.address,
       since: iso(sinceMs),
-      state: stateOf(snapshot),
+      state: stateOf(pairing),
       kinds: report?.kinds ?? [],
       login: report?.login ?? null,
       ...bytesOf(client),

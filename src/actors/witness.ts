@@ -4,7 +4,7 @@
  */
 import type { PairingContext } from "../machines/pairing.ts";
 import type { RelayContext, RelayEvent } from "../machines/relay.ts";
-import type { AgentStatus, ClientReport, RendezvousId, Ticket } from "../machines/vocabulary.ts";
+import type { AgentStatus, ClientReport, RendezvousId } from "../machines/vocabulary.ts";
 import type { AgentOutcome, OfClient, RelayFact } from "./facts.ts";
 import type { RelayActor } from "./relay.ts";
 
@@ -119,11 +119,6 @@ function clientNews(pairing: PairingContext, before: ClientReport | null): Relay
   ];
 }
 
-function pairingOf({ pairings }: RelayContext, ticket: Ticket): PairingContext | null {
-  const snapshot = pairings.get(ticket)?.ref.getSnapshot();
-  return snapshot?.status === "active" ? snapshot.context : null;
-}
-
 /** Hands an event to the relay and says what came of it; ends of pairings are told elsewhere. */
 export function pass(
   event: RelayEvent,
@@ -139,7 +134,7 @@ export function pass(
         ? event.status.clients.map(({ ticket }) => ticket)
         : [];
   const reports = new Map(
-    tickets.map((ticket) => [ticket, pairingOf(before, ticket)?.report ?? null]),
+    tickets.map((ticket) => [ticket, before.pairings.of(ticket)?.context.report ?? null]),
   );
   // Before it is sent: without an agent it is over as soon as it has begun.
   if (event.type === "CLIENT.KNOCKED")
@@ -163,7 +158,7 @@ export function pass(
         return agentEnded(event.id, event.type === "AGENT.LEFT" ? "left" : lost, before, wallMs);
       }
       case "AGENT.DIALLED": {
-        const pairing = pairingOf(after, event.ticket);
+        const pairing = after.pairings.of(event.ticket)?.context;
         if (pairing?.dialled !== event.link) return [];
         const seconds = secondsBetween(pairing.askedAtMs, event.atMs);
         const agent = pairing.agent?.facts ?? null;
@@ -178,7 +173,7 @@ export function pass(
   };
   for (const fact of happened()) record(fact);
   for (const [ticket, report] of reports) {
-    const pairing = pairingOf(after, ticket);
+    const pairing = after.pairings.of(ticket)?.context;
     if (pairing) for (const fact of clientNews(pairing, report)) record(fact);
   }
 }

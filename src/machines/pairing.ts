@@ -79,7 +79,7 @@ export const pairingMachine = setup({
     tellWaiting: (_, _params: { client: LinkId; waitMs: number }) => {},
     summonAgent: (_, _params: { pairing: PairingContext }) => {},
     /** Not an actor of its own: thousands may run, and it would be larger than this machine's. */
-    splice: (_, _params: { client: LinkId; agent: LinkId }) => {},
+    splice: (_, _params: { ticket: Ticket; client: LinkId; agent: LinkId }) => {},
     hangUp: (_, _params: { pairing: PairingContext }) => {},
     noteAgent: assign((_, { agent, atMs }: { agent: AgentPresence; atMs: number }) => ({
       agent,
@@ -178,14 +178,15 @@ export const pairingMachine = setup({
       },
     },
     spliced: {
-      description: "Bytes flow; the machine sleeps until either side hangs up.",
+      description: "Bytes flow. With nothing to do the machine goes to sleep, and is woken here.",
       entry: {
         type: "splice",
         params: ({ context, event }) => {
           if (event.type !== "AGENT.DIALLED") throw new Error("unreachable");
-          return { client: context.client, agent: event.link };
+          return { ticket: context.ticket, client: context.client, agent: event.link };
         },
       },
+      always: "asleep",
       on: {
         "SPLICE.ENDED": {
           target: "closed",
@@ -196,6 +197,10 @@ export const pairingMachine = setup({
         },
         "SPLICE.FAILED": "closed",
       },
+    },
+    asleep: {
+      description: "Its actor is over, the pairing is not: see pairings.ts.",
+      type: "final",
     },
     closed: {
       type: "final",

@@ -5,8 +5,9 @@
  * The owner keeps it while it is lost, for as long as it is remembered. Whether a key was really
  * proven, and which spare ids there are, was settled before the event came here.
  */
-import { type ActorRefFrom, assign, createActor, setup } from "xstate";
+import { assign, setup } from "xstate";
 import type { PairingEnded, pairingMachine } from "./pairing.ts";
+import { Pairings } from "./pairings.ts";
 import { type AgentEntry, admitted, formerLink, idFor, type Registration } from "./registry.ts";
 import type {
   AgentStatus,
@@ -14,6 +15,7 @@ import type {
   ClientReport,
   LinkId,
   RendezvousId,
+  SpliceReport,
   Ticket,
 } from "./vocabulary.ts";
 
@@ -52,6 +54,11 @@ interface Leave {
   readonly control: LinkId;
 }
 
+interface SpliceEnd {
+  readonly ticket: Ticket;
+  readonly report: SpliceReport;
+}
+
 export type RelayEvent =
   | ({ type: "AGENT.REGISTERED" } & Registration)
   | ({ type: "AGENT.REPORTED" } & Report)
@@ -64,6 +71,8 @@ export type RelayEvent =
   | ({ type: "CLIENT.KNOCKED" } & Knock)
   | { type: "AGENT.DIALLED"; ticket: Ticket; link: LinkId; atMs: number }
   | { type: "CLIENT.GONE"; ticket: Ticket }
+  | ({ type: "SPLICE.ENDED" } & SpliceEnd)
+  | { type: "SPLICE.FAILED"; ticket: Ticket }
   | PairingEnded;
 
 export interface RelayInput {
@@ -75,18 +84,10 @@ export interface RelayInput {
   readonly pairing: typeof pairingMachine;
 }
 
-export interface PairingEntry {
-  readonly id: RendezvousId;
-  readonly ref: ActorRefFrom<typeof pairingMachine>;
-}
-
 export interface RelayContext extends RelayInput {
   readonly agents: ReadonlyMap<RendezvousId, AgentEntry>;
-  /**
-   * Kept by the actions, and the only thing here that changes in place: there may be thousands, and a
-   * copy for each knock, as of the table that xstate keeps of spawned children, took milliseconds.
-   */
-  readonly pairings: Map<Ticket, PairingEntry>;
+  /** Kept by the actions, and the only thing here that changes in place. */
+  readonly pairings: Pairings;
 }
 
 const changed = <K, V>(map: ReadonlyMap<K, V>, key: K, value: V | null): ReadonlyMap<K, V> => {
@@ -107,7 +108,8 @@ export const relayMachine = setup({
     isCurrentLink: ({ context }, { id, control }: { id: RendezvousId; control: LinkId }) =>
       context.agents.get(id)?.control === control,
     isItsPairing: ({ context }, { id, control, report }: ClientNote) =>
-      context.agents.get(id)?.control === control && context.pairings.get(report.ticket)?.id === id,
+      context.agents.get(id)?.control === control &&
+      context.pairings.of(report.ticket)?.context.id === id,
     isPairing: ({ context }, { ticket }: { ticket: Ticket }) => context.pairings.has(ticket),
   },
   actions: {
@@ -125,14 +127,13 @@ export const relayMachine = setup({
           : context.agents;
       },
     }),
-    passReports: ({ context }, { id, status }: Report) => {
-      for (const report of status.clients) {
-        const pairing = context.pairings.get(report.ticket);
-        if (pairing?.id === id) pairing.ref.send({ type: "CLIENT.REPORTED", report });
-      }
+    passReports: ({ context: { pairings } }, { id, status }: Report) => {
+      for (const report of status.clients)
+        if (pairings.of(report.ticket)?.context.id === id)
+          pairings.send(report.ticket, { type: "CLIENT.REPORTED", report });
     },
     passReport: ({ context }, { report }: ClientNote) =>
-      context.pairings.get(report.ticket)?.ref.send({ type: "CLIENT.REPORTED", report }),
+      context.pairings.send(report.ticket, { type: "CLIENT.REPORTED", report }),
     noteLoss: assign({
       agents: ({ context }, { id, atMs }: Loss) => {
         const agent = context.agents.get(id);
@@ -146,44 +147,43 @@ export const relayMachine = setup({
     }),
     openPairing: ({ context, self }, { id, ticket, client, facts, waitMs, atMs }: Knock) => {
       const agent = context.agents.get(id);
-      const ref = createActor(context.pairing, {
-        id: ticket,
-        parent: self,
-        input: {
-          owner: self,
-          id,
-          ticket,
-          client,
-          facts,
-          waitMs,
-          sinceMs: atMs,
-          summonMs: context.summonMs,
-          agent: agent?.control ? { control: agent.control, facts: agent.facts } : null,
-        },
+      context.pairings.open({
+        owner: self,
+        id,
+        ticket,
+        client,
+        facts,
+        waitMs,
+        sinceMs: atMs,
+        summonMs: context.summonMs,
+        agent: agent?.control ? { control: agent.control, facts: agent.facts } : null,
       });
-      context.pairings.set(ticket, { id, ref });
-      ref.start();
     },
     presentAgent: ({ context }, registration: Registration) => {
       const { control, facts, atMs } = registration;
       const id = idFor(context, registration);
-      for (const pairing of context.pairings.values())
-        if (pairing.id === id)
-          pairing.ref.send({ type: "AGENT.ARRIVED", agent: { control, facts }, atMs });
+      if (id === null) return;
+      context.pairings.sendAll({ type: "AGENT.ARRIVED", agent: { control, facts }, atMs }, id);
     },
     joinPairing: (
       { context },
       { ticket, link, atMs }: { ticket: Ticket; link: LinkId; atMs: number },
-    ) => context.pairings.get(ticket)?.ref.send({ type: "AGENT.DIALLED", link, atMs }),
+    ) => context.pairings.send(ticket, { type: "AGENT.DIALLED", link, atMs }),
     leavePairing: ({ context }, { ticket }: { ticket: Ticket }) =>
-      context.pairings.get(ticket)?.ref.send({ type: "CLIENT.GONE" }),
-    closePairing: ({ context }, { ticket }: { ticket: Ticket }) => {
-      context.pairings.delete(ticket);
-    },
+      context.pairings.send(ticket, { type: "CLIENT.GONE" }),
+    endSplice: ({ context }, { ticket, report }: SpliceEnd) =>
+      context.pairings.send(ticket, { type: "SPLICE.ENDED", report }),
+    failSplice: ({ context }, { ticket }: { ticket: Ticket }) =>
+      context.pairings.send(ticket, { type: "SPLICE.FAILED" }),
+    closePairing: ({ context }, { ticket }: { ticket: Ticket }) => context.pairings.delete(ticket),
   },
 }).createMachine({
   id: "relay",
-  context: ({ input }) => ({ ...input, agents: new Map(), pairings: new Map() }),
+  context: ({ input }) => ({
+    ...input,
+    agents: new Map(),
+    pairings: new Pairings(input.pairing),
+  }),
   initial: "open",
   states: {
     open: {
@@ -239,6 +239,8 @@ export const relayMachine = setup({
           guard: { type: "isPairing", params: ({ event }) => event },
           actions: { type: "leavePairing", params: ({ event }) => event },
         },
+        "SPLICE.ENDED": { actions: { type: "endSplice", params: ({ event }) => event } },
+        "SPLICE.FAILED": { actions: { type: "failSplice", params: ({ event }) => event } },
         "PAIRING.ENDED": { actions: { type: "closePairing", params: ({ event }) => event } },
       },
     },

@@ -27,8 +27,8 @@ function start() {
   let hangUp: (report: SpliceReport) => void = () => {};
   const pairing = pairingMachine.provide({
     actions: {
-      splice: ({ self }) => {
-        hangUp = (report) => self.send({ type: "SPLICE.ENDED", report });
+      splice: (_, { ticket }) => {
+        hangUp = (report) => actor.send({ type: "SPLICE.ENDED", ticket, report });
       },
       tellWaiting: (_, { client, waitMs }) => void done.push(`${client} waits ${waitMs}`),
       summonAgent: (_, { pairing }) =>
@@ -150,6 +150,39 @@ test("a knock on an agent that is there is summoned and spliced, and leaves noth
   assert.deepEqual(told(), ["c1 is job", "c1 summoned with t-alice", "alice: served"]);
   assert.equal(actor.getSnapshot().context.pairings.size, 0);
   assert.deepEqual(Object.keys(actor.getSnapshot().children), []);
+});
+
+test("a spliced pairing keeps its place and what it knows, hears reports, and ends with the relay", () => {
+  const { actor, register, knock, told } = start();
+  register("c1", ["job"], "ann");
+  for (const client of ["alice", "bob"]) knock(client, "job");
+  const dialled = { ticket: ticket("t-alice"), link: link("d1"), atMs: 5 };
+  actor.send({ type: "AGENT.DIALLED", ...dialled });
+  const { pairings } = actor.getSnapshot().context;
+  const states = () => pairings.all().map(({ context, state }) => `${context.client} ${state}`);
+  assert.deepEqual(states(), ["alice asleep", "bob summoning"]);
+  const report = { ticket: ticket("t-alice"), kinds: ["shell"], login: null } as const;
+  actor.send({ type: "CLIENT.REPORTED", id: id("job"), control: link("c1"), report });
+  const of = { id: id("job"), control: link("somebody else's") };
+  actor.send({ type: "CLIENT.REPORTED", ...of, report: { ...report, kinds: [] } });
+  const alice = pairings.of(ticket("t-alice"))?.context;
+  assert.deepEqual(alice?.report, report);
+  assert.deepEqual([alice?.dialled, alice?.splicedAtMs], ["d1", 5]);
+  assert.deepEqual(states(), ["alice asleep", "bob summoning"]);
+  told();
+  pairings.sendAll({ type: "RELAY.ENDED" });
+  assert.deepEqual(told(), ["alice: broken", "bob: broken"]);
+  assert.deepEqual(pairings.all(), []);
+});
+
+test("links that were gone before they could be joined end their pairing", () => {
+  const { actor, register, knock, told } = start();
+  register("c1", ["job"], "ann");
+  knock("alice", "job");
+  actor.send({ type: "AGENT.DIALLED", ticket: ticket("t-alice"), link: link("d1"), atMs: 5 });
+  actor.send({ type: "SPLICE.FAILED", ticket: ticket("t-alice") });
+  assert.equal(told().at(-1), "alice: broken");
+  assert.equal(actor.getSnapshot().context.pairings.size, 0);
 });
 
 const outcomes: [string, (w: ReturnType<typeof start>) => void, PairingOutcome["kind"]][] = [

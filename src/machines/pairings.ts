@@ -1,0 +1,91 @@
+/**
+ * Pairings: those of one relay, by ticket. A spliced one has nothing to do until it ends, and there
+ * may be thousands for hours: of those only what they know is kept, and an event wakes them.
+ */
+import { type ActorRefFrom, createActor, type SnapshotFrom } from "xstate";
+import type { PairingContext, PairingEvent, PairingInput, pairingMachine } from "./pairing.ts";
+import type { RendezvousId, Ticket } from "./vocabulary.ts";
+
+type Machine = typeof pairingMachine;
+type Awake = ActorRefFrom<Machine>;
+
+const isAwake = (pairing: Awake | PairingContext): pairing is Awake => "getSnapshot" in pairing;
+
+/** What is to be seen of a pairing that is not over. */
+export interface PairingView {
+  readonly state: SnapshotFrom<Machine>["value"];
+  readonly context: PairingContext;
+}
+
+/**
+ * Changes in place: a copy for each knock, as of the table that xstate keeps of spawned children,
+ * took milliseconds.
+ */
+export class Pairings {
+  readonly #machine: Machine;
+  /** In the order in which they came. */
+  readonly #pairings = new Map<Ticket, Awake | PairingContext>();
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  /** How many there are; one that is over counts until it is deleted. */
+  get size(): number {
+    return this.#pairings.size;
+  }
+
+  has(ticket: Ticket): boolean {
+    return this.#pairings.has(ticket);
+  }
+
+  open(input: PairingInput): void {
+    const { ticket, owner } = input;
+    const pairing = createActor(this.#machine, { id: ticket, parent: owner, input });
+    this.#pairings.set(ticket, pairing);
+    pairing.start();
+  }
+
+  /** Nothing happens when there is none with that ticket. */
+  send(ticket: Ticket, event: PairingEvent): void {
+    const pairing = this.#awaken(ticket);
+    if (!pairing) return;
+    pairing.send(event);
+    const { value, context } = pairing.getSnapshot();
+    if (value === "asleep") this.#pairings.set(ticket, context);
+  }
+
+  /** To all, or to those of an id. */
+  sendAll(event: PairingEvent, id?: RendezvousId): void {
+    for (const { context } of this.all())
+      if (id === undefined || context.id === id) this.send(context.ticket, event);
+  }
+
+  /** Null when there is none, or it is over. */
+  of(ticket: Ticket): PairingView | null {
+    const pairing = this.#pairings.get(ticket);
+    if (!pairing) return null;
+    if (!isAwake(pairing)) return { state: "asleep", context: pairing };
+    const { status, value, context } = pairing.getSnapshot();
+    return status === "active" ? { state: value, context } : null;
+  }
+
+  all(): PairingView[] {
+    return [...this.#pairings.keys()].flatMap((ticket) => this.of(ticket) ?? []);
+  }
+
+  delete(ticket: Ticket): void {
+    this.#pairings.delete(ticket);
+  }
+
+  #awaken(ticket: Ticket): Awake | undefined {
+    const pairing = this.#pairings.get(ticket);
+    if (!pairing || isAwake(pairing)) return pairing;
+    const snapshot = this.#machine.resolveState({ value: "spliced", context: pairing });
+    const options = { id: ticket, parent: pairing.owner, snapshot, input: pairing };
+    const awake = createActor(this.#machine, options);
+    this.#pairings.set(ticket, awake);
+    awake.start();
+    return awake;
+  }
+}
