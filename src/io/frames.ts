@@ -8,7 +8,7 @@
 import type { Room } from "./read-room.ts";
 
 /** What a frame that is not data is, to whom it may concern. */
-export type Other = "control" | "text" | "nested" | "wrong" | "large";
+export type Other = "control" | "text" | "wrong" | "large";
 
 /** RFC 6455 5.2. */
 export const opcodes = {
@@ -27,8 +27,8 @@ const controlMostBytes = 131;
  * Reads one direction of a data link, whose frames may be `mostBytes` long. `other` is called with a
  * ping or a close, whole and masked, or with the head of a frame that should not be; of a pong it is
  * enough that its bytes came. After one that is
- * wrong or too large nothing more is read; after a text, or a message within another, reading goes
- * on, for the answer to a close must still be seen. Each link is one: what is idle is kept small.
+ * wrong or too large nothing more is read; after a text reading goes on, for the answer to a close
+ * must still be seen. Each link is one: what is idle is kept small.
  */
 export abstract class FrameReader {
   /** Where the payload of the last read lies in its room; equal when there was none. */
@@ -110,11 +110,9 @@ export abstract class FrameReader {
       if (opcode === close) this.#isOver = true; // RFC 6455 5.5.1: nothing counts after it
       return size + short;
     }
-    if (opcode === continuation && !this.#isInside) return this.#fault("wrong", bytes, at, end);
+    if ((opcode === continuation) !== this.#isInside) return this.#fault("wrong", bytes, at, end);
     if (there < size) return 0;
     if (opcode === text) this.other("text", Buffer.from(bytes.subarray(at, at + size)));
-    else if (opcode === binary && this.#isInside)
-      this.other("nested", Buffer.from(bytes.subarray(at, at + size)));
     this.#left =
       short < 126 ? short : short === 126 ? bytes.readUInt16BE(at + 2) : long(bytes, at + 2);
     if (this.#left > this.mostBytes) return this.#fault("large", bytes, at, end);

@@ -31,7 +31,7 @@ export interface Sink {
 
 /** RFC 6455 7.4.1: what a close frame without a code counts as, and a connection without one. */
 export const codes = { none: 1005, lost: 1006 } as const;
-/** From a close frame to the end of the connection while there is more to be written, as `ws` has it. */
+/** For what is to be written before a close frame, and the frame; `ws` has as much. */
 const flushMs = 30_000;
 
 /** RFC 6455 7.4: a code that may be in a frame. */
@@ -158,16 +158,17 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
   }
 
   /**
-   * Closes it in order: at most two seconds later it is gone, or half a minute if more must be
-   * written. It is read on, for otherwise the peer's answer is never seen.
+   * Closes it in order: two seconds after everything was written it is gone, and that may take half
+   * a minute. It is read on, for otherwise the peer's answer is never seen.
    */
   close(code?: number, reason = ""): void {
     if (this.readyState !== this.OPEN) return;
-    this.write(frameOf(opcodes.close, closeBody(code, closeReason(reason))));
+    this.#endIn(flushMs);
+    this.write(frameOf(opcodes.close, closeBody(code, closeReason(reason))), () =>
+      this.#endIn(closeMs),
+    );
     this.readyState = 2;
     this.resume();
-    const ms = this.bufferedAmount > 0 ? flushMs : closeMs;
-    this.#late = this.#clock.setTimeout(() => this.terminate(), ms);
   }
 
   /** Closes it, and takes nothing in any more. */
@@ -180,21 +181,27 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
     this.#socket.destroy();
   }
 
+  #endIn(ms: number): void {
+    if (this.#late !== null) this.#clock.clearTimeout(this.#late);
+    if (this.readyState !== this.CLOSED)
+      this.#late = this.#clock.setTimeout(() => this.terminate(), ms);
+  }
+
   protected other(kind: Other, frame: Buffer): void {
     if (kind === "control") return this.#control(frame);
     if (kind === "text") this.refuse(closeCodes.binaryOnly, "binary frames only");
-    else if (kind === "nested") this.refuse(closeCodes.protocolError, "a message within a message");
     else this.#fail(kind === "large" ? closeCodes.tooBig : closeCodes.protocolError);
   }
 
   #control(frame: Buffer): void {
     const { opcode, data } = controlIn(frame);
     if (opcode === opcodes.ping) return this.write(frameOf(opcodes.pong, data));
-    const code = data.length === 0 ? codes.none : data.length === 1 ? 0 : data.readUInt16BE(0);
-    if (code !== codes.none && !isCode(code)) return this.#fail(closeCodes.protocolError);
+    const isEmpty = data.length === 0;
+    const code = data.length < 2 ? 0 : data.readUInt16BE(0);
+    if (!isEmpty && !isCode(code)) return this.#fail(closeCodes.protocolError);
     if (!isUtf8(data.subarray(2))) return this.#fail(closeCodes.badText);
-    this.#code = code;
-    this.close(code === codes.none ? undefined : code, data.toString("utf8", 2));
+    this.#code = isEmpty ? codes.none : code;
+    this.close(isEmpty ? undefined : code, data.toString("utf8", 2));
     this.#socket.end();
   }
 
