@@ -79,7 +79,11 @@ const handshakes = (name: string, port: number, path: string, times: number): Co
 const residentKiB = (pid: number): number =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
 
-/** Idle pairs on a relay of their own: memory of each connection, and what their pings cost. */
+/**
+ * Idle pairs on a relay of their own: memory of each connection after so many seconds, and what
+ * their pings, and the collections of what their coming left behind, cost in that time. Within a
+ * minute, for nobody here answers a ping.
+ */
 const idle = (
   name: string,
   start: () => Promise<{ pid: number; open: () => Promise<Pipe>; end: () => void }>,
@@ -209,7 +213,7 @@ export async function benchIdle(
   const pairs = isQuick ? 100 : 9_000;
   const results = await alternate(
     [
-      idle("converge", startOurs, pairs, isQuick ? 1 : 22),
+      idle("converge", startOurs, pairs, isQuick ? 1 : 42),
       idle(go, startTheirs, pairs, isQuick ? 1 : 2),
     ],
     1,

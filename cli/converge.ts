@@ -2,6 +2,7 @@
 /**
  * converge: the relay. Flags become a config, the config real ports, and one signal ends it all.
  */
+import "../src/io/young-space.ts";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { ConvergeError, reasonOf } from "../src/actors/errors.ts";

@@ -93,9 +93,7 @@ export function openDoorway(
     maxPayload: controlMaxBytes,
   });
   // Of a data link `ws` makes the handshake only, and then this.
-  const data = new WebSocketServer({ ...common, WebSocket: ServerLink as never }) as unknown as {
-    handleUpgrade(...of: [IncomingMessage, Duplex, Buffer, (link: ServerLink) => void]): void;
-  };
+  const data = new WebSocketServer({ ...common, WebSocket: ServerLink as never });
 
   const { note: noteRefusal, refuse } = openRefusals(origin, record);
 
@@ -260,25 +258,29 @@ export function openDoorway(
       const address = origin.addressOf(request);
       const tooMuch = threshold.refusalOf(address, door);
       if (tooMuch) return refuse(request, socket, tooMuch);
-      const of = [request, socket, head] as const;
+      const shake = (server: WebSocketServer, admit: (link: never) => void): void => {
+        socket.cork(); // its answer, and what is said first, are one packet
+        server.handleUpgrade(request, socket, head, admit as never);
+        socket.uncork();
+      };
       switch (door.kind) {
         case "agent": {
           const open = (verdict: Verdict): void => {
             if (!("by" in verdict)) return refuse(request, socket, verdict);
             if (isDraining) return sayNo(...draining); // while its token was being judged
-            control.handleUpgrade(...of, admitAgent(door.id, verdict.by, address, request));
+            shake(control, admitAgent(door.id, verdict.by, address, request));
           };
           const verdict = voucher.judge(request.headers.authorization);
           if (verdict instanceof Promise) return void verdict.then(open);
           return open(verdict);
         }
         case "client":
-          return data.handleUpgrade(...of, admitClient(door.id, door.waitMs, address, request));
+          return shake(data, admitClient(door.id, door.waitMs, address, request));
         case "dial":
           // One use, and one guess: an unknown ticket and a used one look alike.
           if (!take(door.ticket))
             return sayNo("unknown ticket", 404, "That ticket is not known, or was used.");
-          return data.handleUpgrade(...of, admitDial(door.ticket, request));
+          return shake(data, admitDial(door.ticket, request));
       }
     },
     welcome: (link, id) => registering.get(link)?.(id),
