@@ -4,7 +4,7 @@
  */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
@@ -17,7 +17,10 @@ import { forms } from "./startup.ts";
 
 const mib = 1024 * 1024;
 
-/** Runs a client and resolves with seconds; a failure is an error. */
+/**
+ * Runs a client and resolves with seconds; a failure is an error. It reads `input`, which may be an
+ * open file, and what it says is thrown away: who drives it takes no processor from it.
+ */
 function seconds(
   file: string,
   args: readonly string[],
@@ -25,22 +28,9 @@ function seconds(
 ): Promise<number> {
   const start = performance.now();
   return new Promise((done, fail) => {
-    const child = spawn(file, args, { stdio: ["pipe", "pipe", "inherit"] });
-    child.stdout.resume();
-    child.stdin.on("error", () => {});
-    if (typeof input === "string") child.stdin.end(input);
-    else {
-      const chunk = Buffer.alloc(mib);
-      let left = input / mib;
-      const write = (): void => {
-        while (left > 0) {
-          left -= 1;
-          if (!child.stdin.write(chunk)) return void child.stdin.once("drain", write);
-        }
-        child.stdin.end();
-      };
-      write();
-    }
+    const from = typeof input === "number" ? input : "pipe";
+    const child = spawn(file, args, { stdio: [from, "ignore", "inherit"] });
+    if (typeof input === "string") child.stdin?.end(input);
     child.once("exit", (status) => {
       if (status === 0) done((performance.now() - start) / 1_000);
       else fail(new Error(`${file} ended with ${status}`));
@@ -103,8 +93,22 @@ const each = (
     },
   }));
 
+/** A file of so many zeros, which takes no room. */
+function zeros(bytes: number): string {
+  const file = join(peers.folder, `zeros-${bytes}`);
+  execFileSync("truncate", ["-s", String(bytes), file]);
+  return file;
+}
+
 const exec = (bytes: number) => ({
-  up: (args: readonly string[]) => seconds("ssh", [...args, "cat >/dev/null"], bytes),
+  up: async (args: readonly string[]) => {
+    const input = openSync(zeros(bytes), "r");
+    try {
+      return await seconds("ssh", [...args, "cat >/dev/null"], input);
+    } finally {
+      closeSync(input);
+    }
+  },
   down: (args: readonly string[]) => seconds("ssh", [...args, `head -c ${bytes} /dev/zero`]),
 });
 
@@ -119,8 +123,7 @@ const chacha =
     );
 
 function files(bytes: number) {
-  const file = join(peers.folder, "bulk");
-  execFileSync("truncate", ["-s", String(bytes), file]);
+  const file = zeros(bytes);
   const sftp = (what: string) => (args: readonly string[]) => {
     // sftp wants the port as -P, and no host's options after it.
     const plain = args.map((arg) => (arg === "-p" ? "-P" : arg));
@@ -231,7 +234,7 @@ export async function benchSsh(
   rounds: number,
   isQuick: boolean,
 ): Promise<void> {
-  const bytes = (isQuick ? 32 : 512) * mib;
+  const bytes = (isQuick ? 32 : 1_024) * mib;
   const relay = await peers.startRelay();
   const pair = peers.makeKeys();
   const agent = await peers.startAgent(relay.url, pair);
