@@ -114,7 +114,7 @@ export async function benchRelay(
   rounds: number,
   isQuick: boolean,
 ): Promise<void> {
-  const bytes = (isQuick ? 64 : 1_536) * mib;
+  const bytes = (isQuick ? 64 : 4_096) * mib;
   const sink = await openSink();
   const relay = await peers.startRelay();
   const dialler = await openDialler(relay.url);
