@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -143,35 +144,31 @@ func listen() net.Listener {
 	return listener
 }
 
-// piece of what a connection sends; done is heard when it has gone.
-type piece struct {
-	to    net.Conn
-	bytes []byte
-	done  chan error
-}
-
 // uplink leads to another port; all that its connections send shares so many bytes a second, in
-// pieces, in turn.
-type uplink chan piece
-
-func (u uplink) run(bytesPerSecond int) {
-	freeAt := time.Now()
-	for next := range u {
-		// Go's own timers are late by up to a millisecond.
-		if early := time.Until(freeAt); early > 0 {
-			wait := syscall.NsecToTimespec(int64(early))
-			syscall.Nanosleep(&wait, nil)
-		} else if early < -time.Millisecond {
-			freeAt = time.Now()
-		}
-		size := time.Duration(len(next.bytes))
-		freeAt = freeAt.Add(time.Second * size / time.Duration(bytesPerSecond))
-		_, err := next.to.Write(next.bytes)
-		next.done <- err
-	}
+// pieces, in turn: a connection stands in line again when its piece has left.
+type uplink struct {
+	turn           chan bool
+	freeAt         time.Time
+	bytesPerSecond int
 }
 
-func (u uplink) serve(listener net.Listener, target string) {
+func (u *uplink) send(to net.Conn, bytes []byte) error {
+	u.turn <- true
+	defer func() { <-u.turn }()
+	if time.Since(u.freeAt) > time.Millisecond {
+		u.freeAt = time.Now()
+	}
+	u.freeAt = u.freeAt.Add(time.Second * time.Duration(len(bytes)) / time.Duration(u.bytesPerSecond))
+	_, err := to.Write(bytes)
+	if early := time.Until(u.freeAt); early > 0 {
+		// Go's own timers are late by up to a millisecond.
+		wait := syscall.NsecToTimespec(int64(early))
+		syscall.Nanosleep(&wait, nil)
+	}
+	return err
+}
+
+func (u *uplink) serve(listener net.Listener, target string) {
 	for {
 		from, err := listener.Accept()
 		if err != nil {
@@ -188,19 +185,28 @@ func (u uplink) serve(listener net.Listener, target string) {
 		}()
 		go func() {
 			bytes := make([]byte, 1448) // what a segment holds on a usual line
-			done := make(chan error)
 			for {
 				n, err := from.Read(bytes)
-				if err != nil {
-					break
-				}
-				u <- piece{to, bytes[:n], done}
-				if <-done != nil {
+				if err != nil || u.send(to, bytes[:n]) != nil {
 					break
 				}
 			}
 			to.Close()
 		}()
+	}
+}
+
+// sleepExactly starts this program again with timers that are not late by 50 us, as they usually may
+// be; all its threads inherit that.
+func sleepExactly() {
+	const setTimerSlack, getTimerSlack = 29, 30
+	if slack, _, _ := syscall.RawSyscall(syscall.SYS_PRCTL, getTimerSlack, 0, 0); slack == 1 {
+		return
+	}
+	runtime.LockOSThread()
+	syscall.RawSyscall(syscall.SYS_PRCTL, setTimerSlack, 1, 0)
+	if err := syscall.Exec("/proc/self/exe", os.Args, os.Environ()); err != nil {
+		panic(err)
 	}
 }
 
@@ -227,10 +233,10 @@ func main() {
 			go both(channel, server)
 		}
 	case "uplink":
+		sleepExactly()
 		bytesPerSecond, _ := strconv.Atoi(os.Args[3])
-		link := make(uplink)
-		go link.run(bytesPerSecond)
-		link.serve(listen(), os.Args[2])
+		line := &uplink{turn: make(chan bool, 1), bytesPerSecond: bytesPerSecond}
+		line.serve(listen(), os.Args[2])
 	case "wsproxy":
 		both(dial(os.Args[2]), stdio{})
 	}
