@@ -11,11 +11,14 @@ import { createInterface } from "node:readline";
 
 export const root = resolve(import.meta.dirname, "..");
 const started: ChildProcess[] = [];
-export const folder = mkdtempSync(join(tmpdir(), "converge-bench-"));
+const folderIn = (where: string): string => mkdtempSync(join(where, "converge-bench-"));
+export const folder = folderIn(tmpdir());
+/** For what is written in bulk: no disk is to be measured. */
+export const inMemory = existsSync("/dev/shm") ? folderIn("/dev/shm") : folder;
 
 export function endAll(): void {
   for (const child of started) child.kill("SIGTERM");
-  rmSync(folder, { recursive: true, force: true });
+  for (const made of [folder, inMemory]) rmSync(made, { recursive: true, force: true });
 }
 
 function start(file: string, args: string[], cwd = folder): ChildProcess {

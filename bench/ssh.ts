@@ -130,7 +130,7 @@ function files(bytes: number) {
     return seconds("sftp", ["-q", "-b", "-", ...plain.slice(0, -1), plain.at(-1) ?? ""], what);
   };
   return {
-    put: sftp(`put ${file} ${join(peers.folder, "put-there")}\n`),
+    put: sftp(`put ${file} ${join(peers.inMemory, "put-there")}\n`),
     get: sftp(`get ${file} /dev/null\n`),
   };
 }
@@ -192,7 +192,7 @@ export async function benchAlone(
   rounds: number,
   isQuick: boolean,
 ): Promise<void> {
-  const bytes = (isQuick ? 32 : 512) * mib;
+  const bytes = (isQuick ? 32 : 1_024) * mib;
   const pair = peers.makeKeys();
   const alone = await peers.startAlone(pair);
   const sshd = await peers.startSshd(pair);
