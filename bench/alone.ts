@@ -10,7 +10,7 @@ import { systemClock } from "../src/io/clock.ts";
 import { freeInPlace } from "../src/io/collector.ts";
 import { openHostKey } from "../src/io/host-key.ts";
 import { openKeyring } from "../src/io/keyring.ts";
-import { inTurns } from "../src/io/link-stream.ts";
+import { inTurns, readSocketInPlace } from "../src/io/link-stream.ts";
 import { openLog } from "../src/io/log.ts";
 import { findShell } from "../src/io/shells.ts";
 import type { DataLink } from "../src/io/socket.ts";
@@ -73,7 +73,13 @@ const listener = createServer({ noDelay: true }, (socket) => {
   // Whoever accepts names the other side, which a plain socket does not let them.
   for (const name of ["remoteAddress", "remotePort"])
     Object.defineProperty(socket, name, { value: null, writable: true });
-  server.accept(linkOf(socket), inTurns(socket), "alone" as Ticket, "127.0.0.1");
+  server.accept({
+    link: linkOf(socket),
+    stream: inTurns(socket),
+    readInPlace: () => readSocketInPlace(socket),
+    ticket: "alone" as Ticket,
+    address: "127.0.0.1",
+  });
 }).listen(0, "127.0.0.1", () => {
   process.stdout.write(`${JSON.stringify(listener.address())}\n`);
 });

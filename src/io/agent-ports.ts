@@ -16,12 +16,12 @@ import { openHoldFile } from "./hold-file.ts";
 import type { HostKey } from "./host-key.ts";
 import { withoutSecrets } from "./key-download.ts";
 import { openKeyring } from "./keyring.ts";
-import { linkStream } from "./link-stream.ts";
+import { linkStream, readLinkInPlace } from "./link-stream.ts";
 import { offerPostQuantum } from "./post-quantum.ts";
 import { reap } from "./reaper.ts";
 import { findShell } from "./shells.ts";
 import { openSshServer, type SshServerConfig } from "./ssh-server.ts";
-import { useFastPoly1305 } from "./ssh2-gaps.ts";
+import { keepsNoChunks, useFastPoly1305 } from "./ssh2-gaps.ts";
 import { plainText } from "./text.ts";
 import { version } from "./version.ts";
 
@@ -78,7 +78,13 @@ export async function openAgentPorts(
     {
       ...config,
       facts,
-      onVisit: (link, ticket, address) => server.accept(link, linkStream(link), ticket, address),
+      onVisit: (link, ticket, address) => {
+        const stream = linkStream(link);
+        const readInPlace = (): void => {
+          if (keepsNoChunks()) readLinkInPlace(link, stream);
+        };
+        server.accept({ link, stream, readInPlace, ticket, address });
+      },
       onRelayEnding: (leftMs) => relayEndings.next(leftMs),
     },
     clock,

@@ -1,6 +1,6 @@
 /**
- * Frames: RFC 6455 5.2 on the way through a relay. What clients send is read as a stream: heads and
- * masks are taken off where the bytes lie, and what is left is one run of payload with room for a
+ * Frames: RFC 6455 5.2 where only bytes count. What comes is read as a stream: heads and masks are
+ * taken off where the bytes lie, and what is left is one run of payload with room for a
  * new head before it. Messages are not kept apart, since on a data link they mean nothing.
  *
  * It knows the bytes of one direction. Whatever is not plain data it hands over as it came.
@@ -20,6 +20,8 @@ export const opcodes = {
   pong: 10,
 } as const;
 const { continuation, text, binary, close, pong } = opcodes;
+/** Room before what is read: for the rest of a frame's head, and the head of the frame that goes out. */
+export const frontBytes = 160;
 /** A control frame is 125 bytes at most, its head 2 and its mask 4 (RFC 6455 5.5). */
 const controlMostBytes = 131;
 
@@ -47,8 +49,12 @@ export abstract class FrameReader {
   #begun: Buffer | null = null;
   #isOver = false;
 
-  constructor(mostBytes: number) {
+  readonly #maskBytes: 0 | 4;
+
+  /** `isMasked` is what clients send, and must be; what servers send must not. */
+  constructor(mostBytes: number, isMasked: boolean) {
     this.mostBytes = mostBytes;
+    this.#maskBytes = isMasked ? 4 : 0;
   }
 
   protected abstract other(kind: Other, frame: Buffer): void;
@@ -99,8 +105,12 @@ export abstract class FrameReader {
     const second = bytes[at + 1] ?? 0;
     const opcode = first & 15;
     const short = second & 127;
-    const size = (short < 126 ? 2 : short === 126 ? 4 : 10) + 4;
-    const isWrong = (first & 0x70) !== 0 || second < 128 || (opcode > binary && opcode < close);
+    const size = (short < 126 ? 2 : short === 126 ? 4 : 10) + this.#maskBytes;
+    const isMasked = second >= 128;
+    const isWrong =
+      (first & 0x70) !== 0 ||
+      isMasked !== this.#maskBytes > 0 ||
+      (opcode > binary && opcode < close);
     if (isWrong || opcode > pong) return this.#fault("wrong", bytes, at, end);
     if (opcode >= close) {
       if (short > 125 || first < 128) return this.#fault("wrong", bytes, at, end);
@@ -118,7 +128,7 @@ export abstract class FrameReader {
     if (this.#left > this.mostBytes) return this.#fault("large", bytes, at, end);
     this.#isInside = first < 128;
     this.fragments = opcode === continuation ? this.fragments + 1 : 0;
-    this.#key = bytes.readInt32LE(at + size - 4);
+    this.#key = isMasked ? bytes.readInt32LE(at + size - 4) : 0;
     return size;
   }
 

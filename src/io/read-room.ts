@@ -4,10 +4,8 @@
  *
  * All of it is the memory of one small WebAssembly module, that takes a mask off where the bytes lie.
  */
+import { frontBytes } from "./frames.ts";
 import { openUnmasking } from "./unmask.ts";
-
-/** Room before what is read: for the rest of a frame's head, and the head of the frame that goes out. */
-export const frontBytes = 160;
 
 export interface Room {
   /** All of it, the front too. */

@@ -7,10 +7,18 @@
 import { isUtf8 } from "node:buffer";
 import type { Socket } from "node:net";
 import type { Clock } from "../actors/clock.ts";
-import { closeBody, controlIn, FrameReader, frameOf, type Other, opcodes } from "./frames.ts";
+import {
+  closeBody,
+  controlIn,
+  FrameReader,
+  frameOf,
+  frontBytes,
+  type Other,
+  opcodes,
+} from "./frames.ts";
 import type { Pinged } from "./pinger.ts";
 import { type InPlace, readInto } from "./raw-socket.ts";
-import { frontBytes, giveBack, type Room, sharedRoom, takeRoom } from "./read-room.ts";
+import { giveBack, type Room, sharedRoom, takeRoom } from "./read-room.ts";
 import { closeMs, closeReason, unheard } from "./socket.ts";
 import { type CloseCode, closeCodes } from "./wire.ts";
 
@@ -63,7 +71,7 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
   #late: unknown = null;
 
   constructor() {
-    super(0);
+    super(0, true);
   }
 
   get OPEN(): number {

@@ -2,20 +2,13 @@
  * Ssh server: every ssh connection of one agent. It never knows that its connections were dialled
  * out. Public keys only; what is not allowed is refused with ssh's own reasons.
  */
-import type { Duplex } from "node:stream";
 import { type Observable, Subject } from "rxjs";
 import ssh2, { type AuthContext, type Connection } from "ssh2";
 import type { Meter } from "../actors/activity.ts";
 import type { Clock } from "../actors/clock.ts";
 import type { Log } from "../actors/ports.ts";
 import type { ClientNews } from "../machines/notices.ts";
-import type {
-  Audience,
-  ChannelKind,
-  ClientId,
-  ClientReport,
-  Ticket,
-} from "../machines/vocabulary.ts";
+import type { Audience, ChannelKind, ClientId, ClientReport } from "../machines/vocabulary.ts";
 import { type Forwarding, forwardFor } from "./forwarding.ts";
 import type { HostKey } from "./host-key.ts";
 import type { Keyring } from "./keyring.ts";
@@ -24,10 +17,10 @@ import { boundBeforeLogin, tooMany } from "./pre-auth.ts";
 import { hangUp } from "./reaper.ts";
 import { sessionEnvironment } from "./session-environment.ts";
 import type { Shell } from "./shells.ts";
-import { type DataLink, expectPings, shut } from "./socket.ts";
+import { expectPings, shut } from "./socket.ts";
 import { type Allowed, serveSession } from "./ssh-session.ts";
 import { plainText } from "./text.ts";
-import { dismiss, reportOf, type Visitor, whoIs } from "./visitor.ts";
+import { type Arrival, dismiss, reportOf, type Visitor, whoIs } from "./visitor.ts";
 import { closeCodes } from "./wire.ts";
 
 // ssh2's own keep-alive would end a connection that only sleeps; links have pings of their own.
@@ -60,8 +53,8 @@ export interface SshServer {
   readonly news: Observable<ClientNews>;
   /** A client that has just logged in, or started something of a kind that it had not yet. */
   readonly changes: Observable<ClientReport>;
-  /** Takes a dialled-back link, open and paused, and its bytes, as a new ssh connection. */
-  accept(link: DataLink, stream: Duplex, ticket: Ticket, address: string): void;
+  /** Takes it as a new ssh connection. */
+  accept(arrival: Arrival): void;
   tell(text: string, audience: Audience): void;
   reports(): ClientReport[];
   /** The pids that sessions were started with, also of those that are over. */
@@ -114,15 +107,14 @@ export function openSshServer(
     },
   );
 
-  function accept(link: DataLink, stream: Duplex, ticket: Ticket, address: string): void {
+  function accept(arrival: Arrival): void {
+    const { link, stream, address } = arrival;
     if (isEnding) return shut(link, clock, closeCodes.goingAway);
     visits += 1;
     const number = visits;
     const visitor: Visitor = {
+      ...arrival,
       id: `client-${number}` as ClientId,
-      ticket,
-      address,
-      link,
       connection: null,
       login: null,
       kinds: new Set(),
@@ -165,6 +157,7 @@ export function openSshServer(
     connection.on("ready", () => {
       const key = visitor.login;
       if (!key) return;
+      visitor.readInPlace();
       const { allowed } = config;
       forwarding = forwardFor(connection, {
         mayForward: allowed.portForwarding && key.options.portForwarding,

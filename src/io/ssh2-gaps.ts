@@ -109,3 +109,6 @@ export async function useFastPoly1305(): Promise<void> {
   await crypto.init;
   crypto.setPoly1305?.(authenticate);
 }
+
+/** Whether a connection keeps nothing of the chunks that it was given; without the patch it may. */
+export const keepsNoChunks = (): boolean => crypto.keepsNothing === true;

@@ -17,6 +17,8 @@ declare module "ssh2/lib/protocol/crypto.js" {
   const crypto: {
     /** Sets up ssh2's own Poly1305. */
     readonly init: Promise<void>;
+    /** Only when ssh2 is patched. */
+    readonly keepsNothing?: true;
     /** Only when ssh2 is patched; to be called after `init`. */
     readonly setPoly1305?: (
       authenticate: (result: Uint8Array, head: Uint8Array, data: Uint8Array, key: Buffer) => void,

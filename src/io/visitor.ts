@@ -1,6 +1,7 @@
 /**
  * Visitor: one ssh connection of one client, from its link to its end, as the ssh server keeps it.
  */
+import type { Duplex } from "node:stream";
 import type { Connection } from "ssh2";
 import type { Clock } from "../actors/clock.ts";
 import type { ChannelKind, ClientId, ClientReport, Ticket } from "../machines/vocabulary.ts";
@@ -12,11 +13,18 @@ import { closeCodes } from "./wire.ts";
 /** At the agent's end, what a client gets to leave by itself. */
 const leaveMs = 1_000;
 
-export interface Visitor {
-  readonly id: ClientId;
+/** A dialled-back link, open and paused, and its bytes. */
+export interface Arrival {
+  readonly link: DataLink;
+  readonly stream: Duplex;
+  /** Called once nobody keeps what the stream hands out. */
+  readonly readInPlace: () => void;
   readonly ticket: Ticket;
   readonly address: string;
-  readonly link: DataLink;
+}
+
+export interface Visitor extends Arrival {
+  readonly id: ClientId;
   connection: Connection | null;
   login: AuthorizedKey | null;
   readonly kinds: Set<ChannelKind>;

@@ -7,8 +7,8 @@ import { randomBytes, randomInt } from "node:crypto";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 import fc from "fast-check";
-import { FrameReader, type Other, putHead } from "../../src/io/frames.ts";
-import { frontBytes, giveBack, type Room, sharedRoom, takeRoom } from "../../src/io/read-room.ts";
+import { FrameReader, frontBytes, type Other, putHead } from "../../src/io/frames.ts";
+import { giveBack, type Room, sharedRoom, takeRoom } from "../../src/io/read-room.ts";
 
 // What `ws` exports beside what its types know.
 const { Receiver, Sender } = createRequire(import.meta.url)("ws");
@@ -23,9 +23,9 @@ interface Sent {
 }
 
 /** As `ws` itself writes it. */
-function framed({ data, isMasked, more, ping }: Sent): Buffer[] {
+function framed({ data, isMasked, more, ping }: Sent, isServer = false): Buffer[] {
   const frames: Buffer[] = [];
-  const options = { mask: true, readOnly: true, rsv1: false };
+  const options = { mask: !isServer, readOnly: true, rsv1: false };
   const frame = (payload: Buffer, opcode: number, fin: boolean): void => {
     const generateMask = isMasked
       ? (mask: Buffer): void => void mask.set(randomBytes(4))
@@ -55,9 +55,9 @@ class Reader extends FrameReader {
 }
 
 /** Reads bytes cut into pieces; the payload, and what was not data. */
-function readAll(bytes: Buffer, cuts: () => number, isShared = false) {
+function readAll(bytes: Buffer, cuts: () => number, isShared = false, isServer = false) {
   const room = isShared ? sharedRoom : takeRoom();
-  const reader = new Reader(1024 * 1024);
+  const reader = new Reader(1024 * 1024, !isServer);
   for (let at = 0; at < bytes.length; ) {
     const part = bytes.subarray(at, at + Math.min(cuts(), room.back.length));
     room.back.set(part);
@@ -87,17 +87,18 @@ test("payload is what was sent, in whatever pieces it comes; pings come out whol
       fc.array(message, { minLength: 1, maxLength: 6 }),
       fc.constantFrom(1, 2, 7, 1_000, 65_536, 200_000),
       fc.boolean(),
-      (messages, most, isShared) => {
+      fc.boolean(),
+      (messages, most, isShared, isServer) => {
         const wanted = Buffer.concat(messages.map(({ data }) => data));
-        const bytes = Buffer.concat(messages.flatMap(framed));
+        const bytes = Buffer.concat(messages.flatMap((message) => framed(message, isServer)));
         if (most < 8 && bytes.length > 5_000) return;
-        const read = readAll(bytes, () => randomInt(most) + 1, isShared);
+        const read = readAll(bytes, () => randomInt(most) + 1, isShared, isServer);
         assert.ok(read.payload.equals(wanted));
         const pings = messages.filter(({ ping }) => ping);
         assert.equal(read.others.length, pings.length);
         for (const [n, [kind, frame]] of read.others.entries()) {
           assert.equal(kind, "control");
-          const receiver = new Receiver({ isServer: true });
+          const receiver = new Receiver({ isServer: !isServer });
           let heard = "";
           receiver.on("ping", (data: Buffer) => {
             heard = String(data);
