@@ -47,6 +47,8 @@ const isCode = (code: number): boolean =>
   (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) ||
   (code >= 3000 && code <= 4999);
 
+/** So many bytes may wait for a peer that is sent a pong. */
+const pongsMost = 64 * 1024;
 const nothing = Buffer.alloc(0);
 
 const kLink = Symbol("link");
@@ -203,7 +205,9 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
 
   #control(frame: Buffer): void {
     const { opcode, data } = controlIn(frame);
-    if (opcode === opcodes.ping) return this.write(frameOf(opcodes.pong, data));
+    // RFC 6455 5.5.3 lets pings go unanswered; who does not read the answers shall not fill memory.
+    if (opcode === opcodes.ping)
+      return this.bufferedAmount < pongsMost ? this.write(frameOf(opcodes.pong, data)) : undefined;
     const isEmpty = data.length === 0;
     const code = data.length < 2 ? 0 : data.readUInt16BE(0);
     if (!isEmpty && !isCode(code)) return this.#fail(closeCodes.protocolError);

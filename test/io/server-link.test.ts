@@ -37,6 +37,8 @@ interface Near {
   readonly payload: Buffer[];
   end: number | null;
   close(code: number, reason: string): void;
+  /** Bytes that wait to be written. */
+  waiting(): number;
 }
 
 type Serve = (server: Server, near: Near) => void;
@@ -71,12 +73,13 @@ const withOurs: Serve = (http, near) => {
     };
     link.begin(sink, mostBytes, clock);
     near.close = (code, reason) => link.close(code, reason);
+    near.waiting = () => link.bufferedAmount;
   });
 };
 
 /** A connection, after its handshake, with `head` sent in the same packet. */
 async function open(serve: Serve, isTls: boolean, head: Buffer = Buffer.alloc(0)) {
-  const near: Near = { payload: [], end: null, close: () => {} };
+  const near: Near = { payload: [], end: null, close: () => {}, waiting: () => 0 };
   const http = isTls ? createTlsServer(pair) : createServer();
   http.on("connection", (socket) => socket.on("error", () => {}));
   servers.push(http);
@@ -225,3 +228,14 @@ for (const isTls of [false, true])
     await closed;
     assert.equal(near.end, 1006);
   });
+
+test("pings of a client that does not read the answers fill no memory", async () => {
+  const { socket, near } = await open(withOurs, false);
+  socket.pause();
+  const pings = Buffer.concat(Array.from({ length: 10_000 }, () => frame(0x89, "x".repeat(125))));
+  for (let n = 0; n < 20; n += 1) socket.write(pings);
+  socket.write(frame(0x82, "after them"));
+  await until("all were read", () => near.payload.length > 0);
+  assert.ok(near.waiting() < 100 * 1024, `${near.waiting()} bytes wait`);
+  socket.destroy();
+});
