@@ -183,6 +183,17 @@ export function frameOf(opcode: number, data: Buffer): Buffer {
   return frame.subarray(putHead(frame, 10, frame.length, opcode));
 }
 
+/**
+ * The head of a whole frame from a client, with a mask of zeros: what goes out is ssh's ciphertext, or
+ * says nothing.
+ */
+export function maskedHeadOf(opcode: number, length: number): Buffer {
+  const head = Buffer.alloc(10 + 4);
+  const at = putHead(head, 10, 10 + length, opcode);
+  head[at + 1] = (head[at + 1] ?? 0) | 0x80;
+  return head.subarray(at);
+}
+
 /** What a control frame says (RFC 6455 5.5), which came whole and masked. */
 export function controlIn(frame: Buffer): { opcode: number; data: Buffer } {
   const data = Buffer.from(frame.subarray(6));

@@ -5,7 +5,7 @@
  */
 import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
-import { closeBody, opcodes, putHead } from "./frames.ts";
+import { closeBody, maskedHeadOf, opcodes } from "./frames.ts";
 import type { DataLink } from "./socket.ts";
 
 const textMostBytes = 64 * 1024;
@@ -13,15 +13,6 @@ const textMostBytes = 64 * 1024;
 const codes = { protocol: 1002, none: 1005, lost: 1006, tooBig: 1009 } as const;
 /** From one close frame to the end of the connection, as `ws` has it. */
 const closeMs = 30_000;
-const maskBytes = 4;
-
-/** A frame's head with a mask of zeros: what goes out is ssh's ciphertext, or says nothing. */
-function headOf(opcode: number, length: number): Buffer {
-  const head = Buffer.alloc(10 + maskBytes);
-  const at = putHead(head, 10, 10 + length, opcode);
-  head[at + 1] = (head[at + 1] ?? 0) | 0x80;
-  return head.subarray(at);
-}
 
 interface Frame {
   readonly opcode: number;
@@ -88,7 +79,7 @@ export class LeanLink extends EventEmitter implements DataLink {
   send(data: Buffer, sent?: (error?: Error | null) => void): void {
     if (this.readyState !== this.OPEN) return;
     this.#socket.cork();
-    this.#socket.write(headOf(opcodes.binary, data.length));
+    this.#socket.write(maskedHeadOf(opcodes.binary, data.length));
     this.#socket.write(data, sent);
     this.#socket.uncork();
   }
@@ -117,7 +108,7 @@ export class LeanLink extends EventEmitter implements DataLink {
 
   #control(opcode: number, data: Buffer): void {
     if (this.readyState !== this.OPEN) return;
-    this.#socket.write(Buffer.concat([headOf(opcode, data.length), data]));
+    this.#socket.write(Buffer.concat([maskedHeadOf(opcode, data.length), data]));
   }
 
   #fail(code: number): void {

@@ -6,19 +6,11 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createWebSocketStream, type WebSocket } from "ws";
-import { FrameReader, frontBytes, type Other, putHead } from "./frames.ts";
+import { FrameReader, frontBytes, maskedHeadOf, type Other, opcodes } from "./frames.ts";
 import { feed, isBetweenMessages, rawOf, readInto } from "./raw-socket.ts";
 import { dataMaxBytes } from "./wire.ts";
 
 type Written = (error?: Error | null) => void;
-
-/** The head of a frame from a client with a mask of zeros, as `dial` has it for ciphertext. */
-function headOf(length: number): Buffer {
-  const head = Buffer.alloc(10 + 4);
-  const at = putHead(head, 10, 10 + length);
-  head[at + 1] = (head[at + 1] ?? 0) | 0x80;
-  return head.subarray(at);
-}
 
 /** The stream of an open link; whichever of the two ends, the other does. */
 export function linkStream(link: WebSocket): Duplex {
@@ -30,7 +22,7 @@ export function linkStream(link: WebSocket): Duplex {
     for (const { chunk } of parts) length += chunk.length;
     if (length === 0) return written();
     raw.cork();
-    raw.write(headOf(length));
+    raw.write(maskedHeadOf(opcodes.binary, length));
     const last = parts.length - 1;
     for (const [n, { chunk }] of parts.entries())
       raw.write(chunk, n === last ? written : undefined);

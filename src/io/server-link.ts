@@ -34,7 +34,7 @@ export interface Sink {
    */
   take(link: ServerLink, start: number, end: number, bytes: number): void;
   /** The link is closed; `code` is its peer's, or 1006. */
-  closed(link: ServerLink, code: number): void;
+  closed(code: number): void;
 }
 
 /** RFC 6455 7.4.1: what a close frame without a code counts as, and a connection without one. */
@@ -249,7 +249,7 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
     this.readyState = this.CLOSED;
     giveBack(this.room);
     this.room = sharedRoom;
-    this.sink?.closed(this, this.#code);
+    this.sink?.closed(this.#code);
     this.sink = null;
   }
 }

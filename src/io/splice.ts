@@ -83,7 +83,7 @@ export class SpliceEnd implements Sink {
     this.#lent.push(link.borrowRoom());
   }
 
-  closed(_link: ServerLink, code: number): void {
+  closed(code: number): void {
     this.#early = none;
     this.#left();
     this.#splice?.closed(this, code);

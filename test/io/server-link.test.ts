@@ -16,6 +16,7 @@ import { connect as connectTls } from "node:tls";
 import { type WebSocket, WebSocketServer } from "ws";
 import { frameOf, opcodes } from "../../src/io/frames.ts";
 import { ServerLink } from "../../src/io/server-link.ts";
+import { frame } from "../support/client-frame.ts";
 import { handClock } from "../support/clock.ts";
 import { certificates } from "../support/programs.ts";
 import { until } from "../support/until.ts";
@@ -67,7 +68,7 @@ const withOurs: Serve = (http, near) => {
       take: ({ room }: ServerLink, start: number, end: number) => {
         near.payload.push(Buffer.from(room.bytes.subarray(start, end)));
       },
-      closed: (_: ServerLink, code: number) => {
+      closed: (code: number) => {
         near.end = code;
       },
     };
@@ -100,21 +101,6 @@ async function open(serve: Serve, isTls: boolean, head: Buffer = Buffer.alloc(0)
   socket.write(Buffer.concat([Buffer.from(request), head]));
   await until("an upgrade", () => got.includes("\r\n\r\n"));
   return { socket, near, closed, answer: () => got.subarray(got.indexOf("\r\n\r\n") + 4) };
-}
-
-/** A client's frame, RFC 6455 5.2: first byte, payload, and a length that may be another one's. */
-function frame(first: number, payload: Buffer | string = "", said?: number): Buffer {
-  const data = Buffer.from(payload);
-  const length = said ?? data.length;
-  const mask = randomBytes(4);
-  const head =
-    length > 65_535
-      ? Buffer.from([first, 0xff, 0, 0, 0, 0, 0, 0, 0, 0])
-      : length > 125
-        ? Buffer.from([first, 0xfe, length >> 8, length & 255])
-        : Buffer.from([first, 0x80 | length]);
-  if (length > 65_535) head.writeBigUInt64BE(BigInt(length), 2);
-  return Buffer.concat([head, mask, data.map((byte, n) => byte ^ (mask[n & 3] ?? 0))]);
 }
 
 const closeWith = (code: number, reason = ""): Buffer =>

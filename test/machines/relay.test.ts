@@ -168,6 +168,8 @@ test("a spliced pairing keeps its place and what it knows, hears reports, and en
   const alice = pairings.of(ticket("t-alice"))?.context;
   assert.deepEqual(alice?.report, report);
   assert.deepEqual([alice?.dialled, alice?.splicedAtMs], ["d1", 5]);
+  actor.send({ type: "CLIENT.GONE", ticket: ticket("t-alice") }); // what means nothing to it
+  register("c2", ["job"], "ann");
   assert.deepEqual(states(), ["alice asleep", "bob summoning"]);
   told();
   pairings.sendAll({ type: "RELAY.ENDED" });

@@ -9,6 +9,7 @@ import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { subprotocols } from "../../src/io/wire.ts";
+import { frame } from "../support/client-frame.ts";
 import { endPrograms, type RelayProgram, relayProgram } from "../support/programs.ts";
 import { messages, register, type Stranger, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
@@ -67,18 +68,6 @@ function closeIn(frames: Buffer): number | string | null {
     at += head + length;
   }
   return null;
-}
-
-/** A frame, RFC 6455 5.2: first byte, payload, and a length that may be another one's. */
-function frame(first: number, payload: Buffer = Buffer.alloc(0), said = payload.length): Buffer {
-  const head =
-    said > 65_535
-      ? Buffer.from([first, 0xff, 0, 0, 0, 0, 0, 0, 0, 0])
-      : said > 125
-        ? Buffer.from([first, 0xfe, said >> 8, said & 255])
-        : Buffer.from([first, 0x80 | said]);
-  if (said > 65_535) head.writeBigUInt64BE(BigInt(said), 2);
-  return Buffer.concat([head, Buffer.alloc(4), payload]);
 }
 
 /** What is sent, and the close code that answers it. */
