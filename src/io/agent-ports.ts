@@ -21,7 +21,7 @@ import { offerPostQuantum } from "./post-quantum.ts";
 import { reap } from "./reaper.ts";
 import { findShell } from "./shells.ts";
 import { openSshServer, type SshServerConfig } from "./ssh-server.ts";
-import { keepsNoChunks, useFastPoly1305 } from "./ssh2-gaps.ts";
+import { useFastPoly1305 } from "./ssh2-gaps.ts";
 import { plainText } from "./text.ts";
 import { version } from "./version.ts";
 
@@ -80,9 +80,7 @@ export async function openAgentPorts(
       facts,
       onVisit: (link, ticket, address) => {
         const stream = linkStream(link);
-        const readInPlace = (): void => {
-          if (keepsNoChunks()) readLinkInPlace(link, stream);
-        };
+        const readInPlace = (): void => readLinkInPlace(link, stream);
         server.accept({ link, stream, readInPlace, ticket, address });
       },
       onRelayEnding: (leftMs) => relayEndings.next(leftMs),

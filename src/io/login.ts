@@ -10,10 +10,14 @@ import type { Keyring } from "./keyring.ts";
 
 export interface Login {
   /**
-   * The key that may log in from `address`, or null. A request without a signature only asks
-   * whether the key would do (RFC 4252 7); with one, the signature was checked.
+   * The key that may log in from `address`, or why none may, a clause; null where no key was shown. A
+   * request without a signature only asks whether the key would do (RFC 4252 7); with one, the
+   * signature was checked.
    */
-  check(context: AuthContext, address: string): Promise<AuthorizedKey | null>;
+  check(
+    context: AuthContext,
+    address: string,
+  ): Promise<{ readonly key: AuthorizedKey } | { readonly reason: string | null }>;
 }
 
 /** Problems of the keys file are logged once, not at every login. */
@@ -21,7 +25,7 @@ export function openLogin(keyring: Keyring, clock: Clock, log: Log): Login {
   let told: readonly string[] = [];
   return {
     check: async (context, address) => {
-      if (context.method !== "publickey") return null;
+      if (context.method !== "publickey") return { reason: null };
       const { key: offered, signature, blob, hashAlgo } = context;
       const { keys, problems } = await keyring.read();
       for (const problem of problems)
@@ -29,15 +33,13 @@ export function openLogin(keyring: Keyring, clock: Clock, log: Log): Login {
       told = problems;
       const at = { address, wallMs: clock.wall() };
       const found = findKey(keys, Buffer.from(offered.data), at);
-      if ("reason" in found) {
-        log.info({ address, reason: found.reason }, "login refused");
-        return null;
-      }
-      if (!signature) return found.key;
+      if ("reason" in found || !signature) return found;
+      const { fingerprint } = found.key;
+      if (offered.algo === "ssh-rsa" && hashAlgo === undefined)
+        return { reason: `the key ${fingerprint} signed with SHA-1, and only SHA-2 is taken` };
       const signed = { algo: offered.algo, hashAlgo, signature, blob: blob ?? Buffer.alloc(0) };
-      if (blob && verifies(found.key, signed)) return found.key;
-      log.warn({ address, reason: "wrong signature" }, "login refused");
-      return null;
+      if (blob && verifies(found.key, signed)) return found;
+      return { reason: `the signature of the key ${fingerprint} is wrong` };
     },
   };
 }

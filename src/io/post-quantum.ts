@@ -132,8 +132,8 @@ function exchangeOf(kem: Kem, hash: Hybrid["hash"]) {
 let offered: Promise<readonly string[]> | null = null;
 
 /**
- * Makes ssh2 able to do them, once; resolves with the names to offer. What cannot be had, because
- * ssh2 is not patched or a library does not load, is left out with one line in the log.
+ * Makes ssh2 able to do them, once; resolves with the names to offer. What cannot be had, because a
+ * library does not load, is left out with one line in the log.
  */
 export function offerPostQuantum(log: Log): Promise<readonly string[]> {
   offered ??= register(log);
@@ -142,10 +142,6 @@ export function offerPostQuantum(log: Log): Promise<readonly string[]> {
 
 async function register(log: Log): Promise<readonly string[]> {
   const { extraKex } = kex;
-  if (!extraKex) {
-    log.info({}, "post-quantum key exchange left out: ssh2 is not patched");
-    return [];
-  }
   const names: string[] = [];
   const kems = new Map<Hybrid["load"], Promise<Kem>>();
   for (const [name, { hash, load }] of Object.entries(hybrids))

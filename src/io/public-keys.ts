@@ -49,6 +49,9 @@ const readers: Readonly<Record<string, Reader>> = {
   "sk-ecdsa-sha2-nistp256@openssh.com": ecdsa("nistp256", "P-256", 32, "sha256", true),
 };
 
+/** The types of keys that can log in, as they are written in a line of keys. */
+export const keyTypes: readonly string[] = Object.keys(readers);
+
 /** Whether keys of this type can be used at all. */
 export function isKeyType(word: string): boolean {
   return Object.hasOwn(readers, word);

@@ -199,6 +199,15 @@ function readPackets(channel: Duplex, session: Session, traffic: Traffic): Promi
   });
 }
 
+/** The user's home directory; a user that is a number only has none, and Node throws. */
+function homeOr(other: string): string {
+  try {
+    return homedir();
+  } catch {
+    return other;
+  }
+}
+
 /**
  * Serves until the peer ends the stream, is gone, or sends what is no SFTP; then ends the stream,
  * with an exit status where the channel has one. Resolves when every handle is closed; never
@@ -208,7 +217,7 @@ export async function serveSftp(channel: SftpChannel, options: SftpOptions): Pro
   const traffic = trafficOn(channel, options.onReply);
   const session: Session = {
     home: options.home,
-    userHome: options.userHome ?? homedir(),
+    userHome: options.userHome ?? homeOr(options.home),
     readOnly: options.readOnly,
     platform: options.platform ?? process.platform,
     nowMs: options.wall ?? Date.now,

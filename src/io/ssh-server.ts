@@ -6,6 +6,7 @@ import { type Observable, Subject } from "rxjs";
 import ssh2, { type AuthContext, type Connection } from "ssh2";
 import type { Meter } from "../actors/activity.ts";
 import type { Clock } from "../actors/clock.ts";
+import { reasonOf } from "../actors/errors.ts";
 import type { Log } from "../actors/ports.ts";
 import type { ClientNews } from "../machines/notices.ts";
 import type { Audience, ChannelKind, ClientId, ClientReport } from "../machines/vocabulary.ts";
@@ -18,7 +19,9 @@ import { hangUp } from "./reaper.ts";
 import { sessionEnvironment } from "./session-environment.ts";
 import type { Shell } from "./shells.ts";
 import { expectPings, shut } from "./socket.ts";
+import { algorithms, extensions } from "./ssh-algorithms.ts";
 import { type Allowed, serveSession } from "./ssh-session.ts";
+import { disconnect } from "./ssh2-gaps.ts";
 import { plainText } from "./text.ts";
 import { type Arrival, dismiss, reportOf, type Visitor, whoIs } from "./visitor.ts";
 import { closeCodes } from "./wire.ts";
@@ -26,8 +29,15 @@ import { closeCodes } from "./wire.ts";
 // ssh2's own keep-alive would end a connection that only sleeps; links have pings of their own.
 ssh2.Server.KEEPALIVE_CLIENT_INTERVAL = 0;
 
-/** Like sshd's MaxAuthTries. */
-const triesMost = 6;
+/**
+ * Requests to log in that a connection may make: offers of keys are such, and an ssh agent may hold a
+ * dozen. sshd's MaxAuthTries is 6, and counts them too.
+ */
+const triesMost = 18;
+/** Reasons that the line about a refused connection names. */
+const reasonsMost = 4;
+const tooManyTries =
+  "Too many authentication failures: name the key, ssh -i KEY -oIdentitiesOnly=yes";
 /** Like sshd's MaxSessions; editors open a dozen. */
 const sessionsMost = 64;
 /** As many clients as one status message holds; more may be in, and are not named. */
@@ -63,20 +73,6 @@ export interface SshServer {
   end(): Promise<void>;
 }
 
-/** Only what is safe and fast; the client's own order decides among these. */
-const algorithms = {
-  kex: ["curve25519-sha256", "curve25519-sha256@libssh.org"],
-  cipher: [
-    "aes128-gcm@openssh.com",
-    "aes256-gcm@openssh.com",
-    "chacha20-poly1305@openssh.com",
-    "aes128-ctr",
-    "aes256-ctr",
-  ],
-  hmac: ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com"],
-  compress: ["none"],
-} satisfies ConstructorParameters<typeof ssh2.Server>[0]["algorithms"];
-
 export function openSshServer(
   config: SshServerConfig,
   keyring: Keyring,
@@ -99,10 +95,12 @@ export function openSshServer(
       hostKeys: [config.hostKey.privateKey],
       ident: "converge",
       algorithms: { ...algorithms, kex: [...config.extraKex, ...algorithms.kex] as never[] },
+      // Of the patch, and so not among ssh2's types.
+      ...{ extInfo: extensions },
     },
-    (connection, { port }) => {
+    (connection, { port, header }) => {
       const visitor = visitors.get(port);
-      if (visitor) serve(connection, visitor);
+      if (visitor) serve(connection, visitor, header.versions.software);
       else connection.end();
     },
   );
@@ -138,9 +136,11 @@ export function openSshServer(
     link.resume();
   }
 
-  function serve(connection: Connection, visitor: Visitor): void {
+  /** `software` is what the client says it is. */
+  function serve(connection: Connection, visitor: Visitor, software: string): void {
     visitor.connection = connection;
     const { address } = visitor;
+    const refused: string[] = [];
     let tries = 0;
     let endedInOrder = false;
     let broke = false;
@@ -150,9 +150,8 @@ export function openSshServer(
 
     connection.on("authentication", (context) => {
       tries += 1;
-      // Offers of keys come here too, and an ssh agent may hold several.
-      if (tries > triesMost * 3) connection.end();
-      else void authenticate(context, visitor);
+      if (tries > triesMost) return disconnect(connection, tooManyTries);
+      authenticate(context, visitor, refused).catch(breach);
     });
     connection.on("ready", () => {
       const key = visitor.login;
@@ -208,20 +207,28 @@ export function openSshServer(
             if (process.platform === "win32" && running.pid !== null) leaders.delete(running.pid);
           };
         },
+        software,
+        onFailedStart: noteError,
+        onFault: breach,
         onAbandoned: (pid) => {
           const done = hangUp(pid, clock).finally(() => hangUps.delete(done));
           hangUps.add(done);
         },
       });
     });
+    function noteError(error: unknown): void {
+      log.info({ address, reason: plainText(reasonOf(error)) }, "ssh error");
+    }
+    /** What goes wrong in a connection ends it, and it alone. */
+    function breach(error: unknown): void {
+      broke = true;
+      noteError(error);
+      visitor.link.terminate();
+    }
     connection.on("error", (error: Error & { code?: unknown }) => {
       // A numeric code is the reason of the client's own DISCONNECT, RFC 4253 11.1.
       if (typeof error.code === "number") endedInOrder = true;
-      else {
-        broke = true;
-        log.info({ address, reason: plainText(error.message) }, "ssh error");
-        visitor.link.terminate();
-      }
+      else breach(error);
     });
     // ssh2 ends its side when the client says DISCONNECT, and else only when it is told to.
     connection.once("end", () => {
@@ -232,7 +239,7 @@ export function openSshServer(
       forwarding?.close();
       const key = visitor.login;
       visitor.connection = null;
-      if (!key) return;
+      if (!key) return refusal(address, refused, tries > triesMost);
       const type = endedInOrder ? "CLIENT.LEFT" : "CLIENT.LOST";
       log.info({ address, fingerprint: key.fingerprint, inOrder: endedInOrder }, "client left");
       const who = whoIs(visitor, key);
@@ -246,12 +253,29 @@ export function openSshServer(
     changes.next(reportOf(visitor));
   }
 
-  async function authenticate(context: AuthContext, visitor: Visitor): Promise<void> {
-    const key = isEnding ? null : await login.check(context, visitor.address);
+  async function authenticate(
+    context: AuthContext,
+    visitor: Visitor,
+    refused: string[],
+  ): Promise<void> {
+    const found = await login.check(context, visitor.address);
     if (visitor.connection === null) return; // it went away meanwhile, and must not log in now
-    if (key === null) return context.reject(["publickey"]);
-    if (context.method === "publickey" && context.signature) visitor.login = key;
+    if ("reason" in found && found.reason !== null) refused.push(found.reason);
+    if (isEnding || !("key" in found)) return context.reject(["publickey"]);
+    if (context.method === "publickey" && context.signature) visitor.login = found.key;
     context.accept();
+  }
+
+  /** One line for a connection on which nobody logged in, however many keys it tried. */
+  function refusal(address: string, refused: readonly string[], wasCut: boolean): void {
+    if (refused.length === 0) return;
+    const more = refused.length - reasonsMost;
+    const reason = [
+      ...refused.slice(0, reasonsMost),
+      ...(more > 0 ? [`and ${more} more`] : []),
+      ...(wasCut ? ["which is too many"] : []),
+    ].join("; ");
+    log.info({ address, reason }, "login refused");
   }
 
   return {

@@ -7,14 +7,16 @@
 import type { Readable, Writable } from "node:stream";
 import type { PseudoTtyInfo, ServerChannel, Session } from "ssh2";
 import type { Meter } from "../actors/activity.ts";
+import { reasonOf } from "../actors/errors.ts";
 import type { ChannelKind } from "../machines/vocabulary.ts";
 import { spawnCommand } from "./child.ts";
 import type { KeyOptions } from "./key-options.ts";
 import type { Process } from "./process.ts";
 import { serveSftp } from "./sftp.ts";
 import { commandArgs, interactiveArgs, type Shell } from "./shells.ts";
-import { onGone, sinkOf } from "./ssh2-gaps.ts";
+import { onGone, onWritten } from "./ssh2-gaps.ts";
 import { openTerminal, withoutTerminal } from "./terminal.ts";
+import { plainText } from "./text.ts";
 
 /** What is allowed, by the agent's flags and the key's options together. */
 export interface Allowed {
@@ -45,6 +47,12 @@ export interface SshSessionConfig {
   onStart(kind: ChannelKind, running: RunningSession): () => void;
   /** The channel went away while its process was still running. */
   onAbandoned(pid: number): void;
+  /** What the client says it is (RFC 4253 4.2). */
+  readonly software: string;
+  /** Something could not be started; the client has been told. */
+  onFailedStart(error: unknown): void;
+  /** Something went wrong that nobody foresaw: the connection is to end. */
+  onFault(error: unknown): void;
 }
 
 /** A session under way, as its owner sees it. */
@@ -143,12 +151,17 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
       home: config.agentdir,
       readOnly: config.allowed.readOnly,
       onReply: (bytes) => config.meter.add(bytes),
-    }).then(() => {
-      over();
-      // sftp clients take the status of the subsystem as their own
-      channel.exit(0);
-      channel.end();
-    }, over);
+    })
+      .catch((error: unknown) => failed(channel, 1, error))
+      .finally(over);
+  }
+
+  /** What could not be started says why, and closes its channel with a status. */
+  function failed(channel: ServerChannel, status: number, error: unknown): void {
+    config.onFailedStart(error);
+    channel.stderr.write(`converge: ${plainText(reasonOf(error))}\n`);
+    channel.exit(status);
+    channel.end();
   }
 
   function start(
@@ -178,9 +191,7 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
     try {
       child = pty ? openTerminal({ ...what, cols: pty.cols, rows: pty.rows }) : spawnCommand(what);
     } catch (error) {
-      channel.stderr.end(`converge: ${error instanceof Error ? error.message : error}\n`);
-      channel.exit(126);
-      return void channel.end();
+      return failed(channel, 126, error);
     }
     running = child;
     let hangUpExpected = false;
@@ -202,16 +213,20 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
     });
     const written = Promise.race([gone, carry(channel, child, pty !== null)]);
     // The status goes out at once, as sshd does it; the channel closes when all output was taken.
-    void child.exitedFirst.then(({ code, signal }) => {
-      hasExited = true;
-      if (signal === null) channel.exit(code ?? 0);
-      else if (signal === "HUP" && hangUpExpected) channel.exit(hungUpStatus);
-      else channel.exit(signal, false, "");
-    });
-    void Promise.all([child.exited, written]).then(() => {
-      over();
-      channel.end();
-    });
+    child.exitedFirst
+      .then(({ code, signal }) => {
+        hasExited = true;
+        if (signal === null) channel.exit(code ?? 0);
+        else if (signal === "HUP" && hangUpExpected) channel.exit(hungUpStatus);
+        else channel.exit(signal, false, "");
+      })
+      .catch(config.onFault);
+    Promise.all([child.exited, written])
+      .then(() => {
+        over();
+        channel.end();
+      })
+      .catch(config.onFault);
   }
 
   /**
@@ -220,7 +235,6 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
    */
   function carry(channel: ServerChannel, child: Process, hasPty: boolean): Promise<unknown> {
     const { meter } = config;
-    const sink = sinkOf(channel);
     channel.on("data", (data: Buffer) => meter.add(data.length));
     channel.pipe(child.stdin);
     // A command that closed its input must not stop the rest: what still comes is thrown away.
@@ -230,15 +244,14 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
     });
     const flow = (output: Readable, into: Writable): Promise<void> => {
       if (!hasPty) output.on("data", (data: Buffer) => meter.add(data.length));
-      output.pipe(into);
+      output.pipe(into, { end: false });
       return new Promise((resolve) => {
-        into.once("finish", resolve);
-        output.once("close", () => into.end());
+        output.once("close", () => onWritten(into, resolve));
       });
     };
     return Promise.all([
-      flow(child.stdout, sink.out),
-      child.stderr ? flow(child.stderr, sink.err) : null,
+      flow(child.stdout, channel),
+      child.stderr ? flow(child.stderr, channel.stderr) : null,
     ]);
   }
 }

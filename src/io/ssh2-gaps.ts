@@ -1,66 +1,22 @@
 /**
- * Gaps of ssh2 1.17's server, filled from outside, all in this file since they touch its private
- * parts: a sink that cannot mix up stdout and stderr, the end of a channel that nobody reads, the
- * agent-forwarding channel, and a faster Poly1305.
+ * Gaps of ssh2 1.17's server that are filled from outside, all in this file since they touch its
+ * private parts: the end of one output, the end of a channel that nobody reads, the
+ * agent-forwarding channel, a goodbye with a reason, and a faster Poly1305. What had to be changed
+ * inside is in `scripts/ssh2.patch`.
  */
-import { Writable } from "node:stream";
+import type { Writable } from "node:stream";
 import type { Connection, ServerChannel } from "ssh2";
 import crypto from "ssh2/lib/protocol/crypto.js";
 import { authenticate } from "./poly1305.ts";
 
-/** Both outputs of a channel, as streams with back-pressure. */
-export interface ChannelSink {
-  readonly out: Writable;
-  readonly err: Writable;
-}
-
-interface Leftovers {
-  _chunk: unknown;
-  _chunkcb: unknown;
-  _chunkErr: unknown;
-  _chunkcbErr: unknown;
-}
-const nothingLeft: Leftovers = {
-  _chunk: undefined,
-  _chunkcb: undefined,
-  _chunkErr: undefined,
-  _chunkcbErr: undefined,
-};
+const nothing = Buffer.alloc(0);
 
 /**
- * ssh2 keeps one waiting chunk and its callback for stdout and one for stderr, and on a window
- * adjustment serves the first that is set, also one that was served long ago: with both in use
- * under back-pressure it repeats bytes of the one and forgets the other, or calls back twice, which
- * ends the channel. Here only one write is ever under way, and what it leaves behind is cleared.
+ * Calls `act` when all that was written to one of a channel's outputs has gone out; never if the
+ * channel ends before. The end of the one output must not be the end of the channel.
  */
-export function sinkOf(channel: ServerChannel): ChannelSink {
-  const leftovers = channel as unknown as Leftovers;
-  const waiting: (() => void)[] = [];
-  let isBusy = false;
-  const next = (): void => {
-    const write = waiting.shift();
-    isBusy = write !== undefined;
-    write?.();
-  };
-  const sinkFor = (stream: Writable): Writable =>
-    new Writable({
-      highWaterMark: 256 * 1024,
-      write: (chunk: Buffer, _encoding, done) => {
-        waiting.push(() => {
-          if (channel.destroyed || !channel.writable) {
-            next();
-            return done();
-          }
-          stream.write(chunk, () => {
-            Object.assign(leftovers, nothingLeft);
-            next();
-            done();
-          });
-        });
-        if (!isBusy) next();
-      },
-    });
-  return { out: sinkFor(channel), err: sinkFor(channel.stderr) };
+export function onWritten(output: Writable, act: () => void): void {
+  if (output.writable) output.write(nothing, act);
 }
 
 /**
@@ -79,7 +35,11 @@ export function onGone(channel: ServerChannel, act: () => void): void {
 
 interface PrivateConnection {
   readonly _chanMgr: { add(opened: OpenedChannel): number };
-  readonly _protocol: { openssh_authAgent(channel: number, window: number, packet: number): void };
+  readonly _protocol: {
+    openssh_authAgent(channel: number, window: number, packet: number): void;
+    disconnect(reason: number, description: string): void;
+  };
+  readonly _sock: Writable;
 }
 interface OpenedChannel {
   (error: Error | undefined, channel?: ServerChannel): void;
@@ -104,11 +64,19 @@ export function openAgentChannel(
   _protocol.openssh_authAgent(local, windowBytes, packetBytes);
 }
 
-/** From now on all connections use our Poly1305, which is the faster one; without the patch ssh2's. */
-export async function useFastPoly1305(): Promise<void> {
-  await crypto.init;
-  crypto.setPoly1305?.(authenticate);
+/** RFC 4253 11.1: the reason that sshd gives for all that a client does too much of. */
+const protocolError = 2;
+
+/** Ends a connection with a sentence, which OpenSSH shows (RFC 4253 11.1). */
+export function disconnect(connection: Connection, sentence: string): void {
+  const { _protocol, _sock } = connection as unknown as PrivateConnection;
+  if (!_sock.writable) return;
+  _protocol.disconnect(protocolError, sentence);
+  _sock.end();
 }
 
-/** Whether a connection keeps nothing of the chunks that it was given; without the patch it may. */
-export const keepsNoChunks = (): boolean => crypto.keepsNothing === true;
+/** From now on all connections use our Poly1305, which is the faster one. */
+export async function useFastPoly1305(): Promise<void> {
+  await crypto.init;
+  crypto.setPoly1305(authenticate);
+}

@@ -1,8 +1,8 @@
-/** What of ssh2's private modules is used, see post-quantum.ts and scripts/patch-ssh2.mjs. */
+/** What of ssh2's private modules is used, see post-quantum.ts and scripts/ssh2.patch. */
 declare module "ssh2/lib/protocol/kex.js" {
   const kex: {
-    /** There only when the patch is: from a name to what makes its key exchange. */
-    readonly extraKex?: Map<string, unknown>;
+    /** Of the patch: from a name to what makes its key exchange. */
+    readonly extraKex: Map<string, unknown>;
   };
   // biome-ignore lint/style/noDefaultExport: what Node makes of module.exports
   export default kex;
@@ -17,10 +17,8 @@ declare module "ssh2/lib/protocol/crypto.js" {
   const crypto: {
     /** Sets up ssh2's own Poly1305. */
     readonly init: Promise<void>;
-    /** Only when ssh2 is patched. */
-    readonly keepsNothing?: true;
-    /** Only when ssh2 is patched; to be called after `init`. */
-    readonly setPoly1305?: (
+    /** Of the patch; to be called after `init`. */
+    readonly setPoly1305: (
       authenticate: (result: Uint8Array, head: Uint8Array, data: Uint8Array, key: Buffer) => void,
     ) => void;
   };

@@ -4,8 +4,6 @@ import { createHash, randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import ssh2, { type ServerChannel } from "ssh2";
-import { sinkOf } from "../../src/io/ssh2-gaps.ts";
 import { runs } from "../support/processes.ts";
 import { endAll, hold, start, startMaster, startSsh } from "../support/started.ts";
 import { until } from "../support/until.ts";
@@ -95,70 +93,6 @@ test("megabytes of both outputs, unread for a while, arrive whole and in order",
   assert.equal(status, 8);
   assert.equal(sha(stdout), sha(out));
   assert.ok(stderr.endsWith(err.toString()));
-});
-
-/** A bare ssh2 server that sends both outputs at once, through our sink or as ssh2 would have it. */
-async function bareRun(hasSink: boolean, out: Buffer, err: Buffer): Promise<boolean> {
-  let sent = 0;
-  const server = new ssh2.Server(
-    { hostKeys: [ssh2.utils.generateKeyPairSync("ecdsa", { bits: 256 }).private] },
-    (connection) => {
-      connection.on("error", () => {});
-      connection.on("authentication", (context) => context.accept());
-      connection.on("session", (accept) =>
-        accept().on("exec", (accept) => {
-          const channel: ServerChannel = accept();
-          const sink = hasSink ? sinkOf(channel) : { out: channel, err: channel.stderr };
-          let open = 2;
-          const over = (): void => {
-            open -= 1;
-            if (open > 0) return;
-            channel.exit(0);
-            channel.end();
-          };
-          for (let at = 0; at < out.length; at += 65_536) {
-            sink.out.write(out.subarray(at, at + 65_536));
-            sink.err.write(err.subarray(at, at + 65_536));
-          }
-          sink.out.write(Buffer.alloc(0), over);
-          sink.err.write(Buffer.alloc(0), over);
-          sent = 1;
-        }),
-      );
-    },
-  );
-  const port = await new Promise<number>((done) => {
-    server.listen(0, "127.0.0.1", () => done((server.address() as { port: number }).port));
-  });
-  const host = ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "127.0.0.1"];
-  const ssh = start("ssh", ["-F/dev/null", "-q", "-p", `${port}`, ...host, "x"], { paused: true });
-  ssh.end();
-  await until("the server has sent", () => sent);
-  ssh.child.stdout?.resume();
-  ssh.child.stderr?.resume();
-  const heard = (): boolean =>
-    ssh.stdout().length >= out.length && ssh.stderr().length >= err.length;
-  // Without the sink ssh2 may forget bytes and never end; then nothing more is to be seen.
-  let last = -1;
-  let same = 0;
-  await until("all, or no more", () => {
-    const now = ssh.stdout().length + ssh.stderr().length;
-    same = now === last ? same + 1 : 0;
-    last = now;
-    return heard() || same > 40;
-  });
-  const isRight = ssh.stdout().equals(out) && ssh.stderr() === err.toString();
-  ssh.child.kill("SIGKILL");
-  await ssh.exited;
-  server.close();
-  return isRight;
-}
-
-test("ssh2 by itself mixes up two outputs under back-pressure; the sink does not", async () => {
-  const out = counted(400_000, "stdout");
-  const err = counted(400_000, "error!");
-  assert.equal(await bareRun(true, out, err), true);
-  assert.equal(await bareRun(false, out, err), false, "ssh2 is mended: sinkOf can go");
 });
 
 for (const [how, size, tty] of [

@@ -11,11 +11,10 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { createMLKEM768 } from "@oqs/liboqs-js";
-import { agentProgram, endPrograms, finished, relayProgram, ssh } from "../support/programs.ts";
 import { kexInit, packet, reader, string, strings } from "../support/raw-ssh.ts";
 import { stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
-import { built, meet, root, run, type World } from "../support/world.ts";
+import { built, meet, run, type World } from "../support/world.ts";
 
 let world: World;
 before(async () => {
@@ -127,21 +126,4 @@ test("a client that knows ML-KEM proves the agent's host key with it", async () 
   const digest = createHash("sha256").update(hostKey).digest("base64").replace(/=+$/, "");
   assert.equal(`SHA256:${digest}`, world.agent.fingerprint);
   link.socket.terminate();
-});
-
-test("an agent whose ssh2 is not patched says so once and goes on with curve25519", async () => {
-  const file = join(world.dir, "unpatched.cjs");
-  const kex = join(root, "node_modules/ssh2/lib/protocol/kex.js");
-  writeFileSync(file, `delete require(${JSON.stringify(kex)}).extraKex;\n`);
-  const relay = await relayProgram();
-  const agent = await agentProgram(relay.url, [], { env: { NODE_OPTIONS: `--require ${file}` } });
-  try {
-    const run = ssh(agent, ["-v", "echo", "hello"]);
-    const { status, out, err } = await finished(run);
-    assert.deepEqual([status, out], [0, "hello\n"], err);
-    assert.match(err, /kex: algorithm: curve25519-sha256/);
-    assert.equal(agent.err().split("post-quantum key exchange left out").length, 2);
-  } finally {
-    await endPrograms();
-  }
 });
