@@ -116,6 +116,7 @@ export async function bundle(entry, outfile) {
     format: "cjs",
     target: "node20.0",
     minify: true,
+    keepNames: true, // dependencies look at the names of classes
     legalComments: "none",
     logLevel: "error",
     define: { "import.meta.url": "importMetaUrl" },

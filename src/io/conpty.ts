@@ -66,7 +66,11 @@ export function openConsole(start: ConsoleStart): Process {
     stdin: new Writable({
       decodeStrings: false,
       write(chunk: Buffer | string, _encoding, done) {
-        if (!isOver) console.write(chunk.toString());
+        if (isOver) return done();
+        console.write(chunk.toString());
+        // Where the console's own pipe can be seen, what is typed waits for whoever reads it.
+        const pipe = (console as { _agent?: { inSocket?: Writable } })._agent?.inSocket;
+        if (pipe?.writableNeedDrain) return void pipe.once("drain", () => done());
         done();
       },
       final(done) {

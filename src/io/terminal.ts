@@ -9,10 +9,11 @@
  * that clients send, and changing them would take an ioctl that nothing here can do.
  */
 import { closeSync, readSync } from "node:fs";
-import { Readable, Writable } from "node:stream";
+import { Readable } from "node:stream";
 import { ReadStream } from "node:tty";
 import { reasonOf } from "../actors/errors.ts";
 import { openConsole } from "./conpty.ts";
+import { keyboardOf } from "./keyboard.ts";
 import { statOf } from "./proc.ts";
 import {
   delivered,
@@ -107,6 +108,7 @@ function openPty(start: TerminalStart): Process {
     onexit,
   );
   const master = openMaster(fd, pid);
+  const keyboard = keyboardOf(fd);
   openMasters.add(fd);
   isClosed = false;
 
@@ -138,6 +140,7 @@ function openPty(start: TerminalStart): Process {
 
   function close(): void {
     isClosed = true;
+    keyboard.close();
     openMasters.delete(fd);
     master.destroy();
   }
@@ -152,7 +155,7 @@ function openPty(start: TerminalStart): Process {
   const now = { cols, rows };
   return {
     pid,
-    stdin: keyboard(master),
+    stdin: keyboard.stdin,
     stdout,
     stderr: null,
     exitedFirst: ended.promise,
@@ -205,38 +208,6 @@ function readNow(fd: number): Buffer | null {
       ? Buffer.alloc(0)
       : null;
   }
-}
-
-/** The end-of-file character; VEOF is nearly never changed. */
-const endOfFile = 0x04;
-
-/**
- * The input side. At the end of input the end-of-file character is typed, twice in the middle of a
- * line, since there the first one only hands the line over.
- */
-function keyboard(master: Writable): Writable {
-  let atLineStart = true;
-  let isGone = false;
-  const type = (chunk: Buffer, done: () => void): void => {
-    if (isGone || master.destroyed) {
-      done();
-      return;
-    }
-    master.write(chunk, (error) => {
-      isGone = Boolean(error);
-      done();
-    });
-  };
-  return new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      // After a return, a line feed, ^C or ^D the line is empty.
-      atLineStart = [0x0d, 0x0a, 0x03, endOfFile].includes(chunk.at(-1) ?? endOfFile);
-      type(chunk, done);
-    },
-    final(done) {
-      type(Buffer.from(atLineStart ? [endOfFile] : [endOfFile, endOfFile]), done);
-    },
-  });
 }
 
 /** Signals the foreground group of a terminal, known to Linux alone, else the shell's own group. */

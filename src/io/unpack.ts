@@ -10,8 +10,12 @@ import { reasonOf } from "../actors/errors.ts";
 
 function places(): string[] {
   const { TMPDIR, XDG_CACHE_HOME } = process.env;
-  const home = XDG_CACHE_HOME ?? join(homedir(), ".cache");
-  const found = [TMPDIR ?? tmpdir(), tmpdir(), "/var/tmp", home, process.cwd(), "/dev/shm"];
+  const found = [TMPDIR ?? tmpdir(), tmpdir(), "/var/tmp", process.cwd(), "/dev/shm"];
+  try {
+    found.push(XDG_CACHE_HOME ?? join(homedir(), ".cache"));
+  } catch {
+    // a user that is a number only has no home
+  }
   return [...new Set(found)];
 }
 

@@ -4,12 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ed25519Pair } from "./ed25519-pair.ts";
 import { until } from "./until.ts";
-import { built } from "./world.ts";
+import { built, root } from "./world.ts";
 
 const clean = { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", LANG: "C.UTF-8" };
 
@@ -171,14 +171,22 @@ export function jobFolder(comment = "dev@laptop"): { dir: string; keyFile: strin
   return { dir, keyFile };
 }
 
+/** What people download, as the build has made it. */
+export function shippedFile(name: string): string {
+  const file = join(root, "dist/downloads", name);
+  if (!existsSync(file)) throw new Error(`${file} is missing: run npm run build first`);
+  return file;
+}
+
 /** Starts an agent in a folder of its own and waits until it is registered. */
 export async function agentProgram(
   relayUrl: string,
   args: readonly string[] = [],
   how: How = {},
+  [file, ...before]: readonly [string, ...string[]] = [process.execPath, built("agent")],
 ): Promise<AgentProgram> {
   const { dir, keyFile } = jobFolder();
-  const run = ours("agent", ["--json", ...args, relayUrl], {
+  const run = program(file, [...before, "--json", ...args, relayUrl], {
     cwd: dir,
     ...how,
     env: { HOME: dir, SHELL: "/bin/bash", ...how.env },
