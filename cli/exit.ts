@@ -3,6 +3,7 @@
  * ssh shows 255 for every failed proxy command, so the sentence matters more than the number.
  */
 import { ConvergeError, type ErrorCode, reasonOf } from "../src/actors/errors.ts";
+import { plainText } from "../src/io/text.ts";
 
 const statuses: Record<ErrorCode, number> = {
   CONVERGE_INTERNAL: 1,
@@ -26,6 +27,11 @@ const statuses: Record<ErrorCode, number> = {
 /** The exit status of an error. */
 export const statusOf = (code: ErrorCode): number => statuses[code];
 
+/** For the ordinary end of a program that has failed inside: 8 s of an agent's, and some more. */
+const endMostMs = 15_000;
+/** Frames of an error's stack that are shown, each cut to a line. */
+const framesMost = 3;
+
 const signalStatuses = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /** Runs a program to its exit status. Every error becomes one sentence, on stderr. */
@@ -40,13 +46,34 @@ export async function main(run: (signal: AbortSignal) => Promise<number>): Promi
       bySignal = signalStatuses[name];
       stop.abort(name);
     });
+  let hasFailed = false;
+  // No means to live on: what nobody caught is a fault of ours, and nobody knows what it left undone.
+  // So people are told, sessions hung up and links closed, as at any end.
+  const fail = (error: unknown): void => {
+    if (hasFailed) return; // of the end itself, which is bounded
+    hasFailed = true;
+    process.stderr.write(lastFault(error));
+    setTimeout(() => process.exit(1), endMostMs).unref();
+    stop.abort("fault");
+  };
+  process.on("uncaughtException", fail);
+  process.on("unhandledRejection", fail);
   let status: number;
   try {
     status = await run(stop.signal);
   } catch (error) {
     status = lastWords(error);
   }
-  process.exitCode = bySignal > 0 && status === 0 ? bySignal : status;
+  process.exitCode = hasFailed ? 1 : bySignal > 0 && status === 0 ? bySignal : status;
+}
+
+/** One sentence and the first frames, without the source line that Node puts before them. */
+function lastFault(error: unknown): string {
+  const stack = error instanceof Error ? (error.stack ?? "") : "";
+  const frames = stack.split("\n").filter((line) => /^\s+at /.test(line));
+  const shown = frames.slice(0, framesMost).map((line) => `  ${plainText(line.trim())}\n`);
+  const sentence = new ConvergeError("CONVERGE_INTERNAL", plainText(reasonOf(error))).message;
+  return [`converge: ${sentence}\n`, ...shown].join("");
 }
 
 /** By its code and not by its class: not every program has to load commander. */
