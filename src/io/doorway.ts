@@ -14,6 +14,7 @@ import type { RelayEvent } from "../machines/relay.ts";
 import type { IdentityKey, LinkId, RendezvousId, Ticket } from "../machines/vocabulary.ts";
 import { bucket } from "./bucket.ts";
 import { readDoor } from "./doors.ts";
+import { holderOf } from "./holder.ts";
 import { derivedId, isAnswer, looksDerived, newNonce, newTicket, spareId } from "./identity.ts";
 import type { Links } from "./links.ts";
 import { readFromAgent } from "./messages.ts";
@@ -119,7 +120,7 @@ export function openDoorway(
     (asked: RendezvousId, by: string | null, address: string, request: IncomingMessage) =>
     (socket: WebSocket) => {
       const link = links.addControl(socket);
-      socket.on("close", threshold.agents.enter(address));
+      socket.on("close", threshold.agents.enter(holderOf(address)));
       if (!speaks(request, link, socket.protocol, subprotocols.agent)) return;
       const nonce = newNonce();
       let id: RendezvousId | null = null;
@@ -222,7 +223,7 @@ export function openDoorway(
       const link = links.addData(socket, gone(ticket, threshold.clients.enter(id)));
       const { protocol } = socket;
       if (protocol !== "" && !speaks(request, link, protocol, subprotocols.client)) return;
-      const unpark = waitMs > 0 ? threshold.parked.enter(address) : null;
+      const unpark = waitMs > 0 ? threshold.parked.enter(holderOf(address)) : null;
       tickets.set(ticket, { link, unpark });
       arrivals.next({
         type: "CLIENT.KNOCKED",

@@ -10,11 +10,14 @@ import serveFiles from "@fastify/static";
 import { parse, serialize } from "cookie";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { LiveRoster, RosterChanges } from "../actors/live-roster.ts";
+import type { Holder } from "../machines/vocabulary.ts";
 import { bootstraps, bootstrapsIn } from "./bootstrap.ts";
 import { aliases, type DownloadFile, downloadsIn, isServed } from "./downloads.ts";
+import { holderOf } from "./holder.ts";
 import type { WatchedPolicy } from "./policy.ts";
 import type { Refusals } from "./refusals.ts";
 import { audienceOf, guardSessions, type SessionsFor } from "./sessions-guard.ts";
+import { tally } from "./tally.ts";
 
 /** What a page is made from. */
 export interface PageFacts {
@@ -62,7 +65,7 @@ const cookieMaxAge = 365 * 24 * 3_600;
 const queryMaxLength = 6_000;
 /** Open live feeds, those of one address, and what one may leave unread before it is cut. */
 const feedsMax = 1_000;
-const feedsPerAddress = 50;
+const feedsPerHolder = 50;
 const feedMaxBytes = 1024 * 1024;
 /** Below the shortest idle time-out that proxies have by default. */
 const feedPingMs = 20_000;
@@ -219,8 +222,7 @@ function addFeed(
   policy: WatchedPolicy,
   addressOf: PagesViews["addressOf"],
 ): void {
-  let open = 0;
-  const openAt = new Map<string, number>();
+  const open = tally<Holder>();
   // Everybody is told the same, so it is written once.
   let written: { changes: RosterChanges; text: string } | null = null;
   const textOf = (changes: RosterChanges): string => {
@@ -229,15 +231,13 @@ function addFeed(
     return written.text;
   };
   app.get(path, { exposeHeadRoute: false }, (request, reply) => {
-    const address = addressOf(request.raw);
-    const own = openAt.get(address) ?? 0;
-    if (open >= feedsMax || own >= feedsPerAddress)
+    const holder = holderOf(addressOf(request.raw));
+    if (open.size() >= feedsMax || open.of(holder) >= feedsPerHolder)
       return reply
         .code(503)
         .header("retry-after", "30")
         .send({ error: "Too many people watch this page. Try again in a minute." });
-    open += 1;
-    openAt.set(address, own + 1);
+    const leave = open.enter(holder);
     reply.hijack();
     const { raw } = reply;
     raw.writeHead(200, {
@@ -258,10 +258,7 @@ function addFeed(
     watching.add(policy.changes.subscribe(() => raw.end()));
     const ping = setInterval(() => send(": here\n\n"), feedPingMs);
     raw.once("close", () => {
-      open -= 1;
-      const left = (openAt.get(address) ?? 1) - 1;
-      if (left > 0) openAt.set(address, left);
-      else openAt.delete(address);
+      leave();
       clearInterval(ping);
       watching.unsubscribe();
     });

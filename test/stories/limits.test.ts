@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "node:test";
-import { clientsPerId, holderOf } from "../../src/io/threshold.ts";
+import { clientsPerId } from "../../src/io/threshold.ts";
 import { handClock } from "../support/clock.ts";
 import { register, type Stranger, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
@@ -118,15 +118,19 @@ test("a request that is never finished is cut after 15 s at most, and others are
     for (const ms of await Promise.all(ends)) assert.ok(ms < 18_500, `${ms} ms`);
   }));
 
-test("the first half of an IPv6 address is its holder, however it is written", () => {
-  for (const [address, holder] of [
-    ["192.0.2.1", "192.0.2.1"],
-    ["unknown", "unknown"],
-    ["2001:db8::1", "2001:db8:0:0::/64"],
-    ["2001:0DB8:0:0:9:8:7:6", "2001:db8:0:0::/64"],
-    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
-    ["::1", "0:0:0:0::/64"],
-    ["fe80::1%eth0", "fe80:0:0:0::/64"],
-  ] as const)
-    assert.equal(holderOf(address), holder);
-});
+test("the addresses of one IPv6 /64 share their live feeds, and another's are not taken", () =>
+  inWorld(behindProxy, async (_world, base) => {
+    const stop = new AbortController();
+    const watch = async (address: string): Promise<number> => {
+      const asked = { ...from(address), signal: stop.signal };
+      return (await fetch(`${base}/api/sessions/live`, asked)).status;
+    };
+    const answers: number[] = [];
+    for (let n = 0; n < 60; n += 1) answers.push(await watch(`2001:db8::${(n % 20) + 1}`));
+    assert.deepEqual(
+      [200, 503].map((status) => answers.filter((answer) => answer === status).length),
+      [50, 10],
+    );
+    assert.equal(await watch("2001:db8:0:1::1"), 200);
+    stop.abort();
+  }));
