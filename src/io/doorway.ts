@@ -199,6 +199,7 @@ export function openDoorway(
           type: "AGENT.REGISTERED",
           control: link,
           address,
+          holder: holderOf(address),
           asked,
           ids: mayHaveIt ? [asked, ...spares] : spares,
           key,

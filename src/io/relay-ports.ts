@@ -96,7 +96,6 @@ export function openRelayPorts(
         {
           isDraining: () => isDraining,
           metrics: alone ? null : answer,
-          sessions: () => live.now().rows,
           addPages: (app) => addPages(app, { contextPath, ...folders }, views),
           upgrade: doorway.upgrade,
         },

@@ -4,6 +4,7 @@
  */
 import { type ActorRefFrom, createActor, type SnapshotFrom } from "xstate";
 import type { PairingContext, PairingEvent, PairingInput, pairingMachine } from "./pairing.ts";
+import { SortedIds } from "./sorted-ids.ts";
 import type { RendezvousId, Ticket } from "./vocabulary.ts";
 
 type Machine = typeof pairingMachine;
@@ -25,6 +26,8 @@ export class Pairings {
   readonly #machine: Machine;
   /** In the order in which they came. */
   readonly #pairings = new Map<Ticket, Awake | PairingContext>();
+  readonly #ofId = new Map<RendezvousId, Set<Ticket>>();
+  readonly #sorted = new SortedIds();
 
   constructor(machine: Machine) {
     this.#machine = machine;
@@ -40,9 +43,12 @@ export class Pairings {
   }
 
   open(input: PairingInput): void {
-    const { ticket, owner } = input;
+    const { id, ticket, owner } = input;
     const pairing = createActor(this.#machine, { id: ticket, parent: owner, input });
     this.#pairings.set(ticket, pairing);
+    const own = this.#ofId.get(id) ?? new Set();
+    this.#ofId.set(id, own.add(ticket));
+    this.#sorted.add(id);
     pairing.start();
   }
 
@@ -57,8 +63,8 @@ export class Pairings {
 
   /** To all, or to those of an id. */
   sendAll(event: PairingEvent, id?: RendezvousId): void {
-    for (const { context } of this.all())
-      if (id === undefined || context.id === id) this.send(context.ticket, event);
+    for (const { context } of id === undefined ? this.all() : this.ofId(id))
+      this.send(context.ticket, event);
   }
 
   /** Null when there is none, or it is over. */
@@ -74,8 +80,37 @@ export class Pairings {
     return [...this.#pairings.keys()].flatMap((ticket) => this.of(ticket) ?? []);
   }
 
+  /** Those of an id, in the order in which they came; of many, the first `most`. */
+  ofId(id: RendezvousId, most = Number.POSITIVE_INFINITY): PairingView[] {
+    const views: PairingView[] = [];
+    for (const ticket of this.#ofId.get(id) ?? []) {
+      if (views.length >= most) break;
+      const view = this.of(ticket);
+      if (view) views.push(view);
+    }
+    return views;
+  }
+
+  /** How many an id has. */
+  countOf(id: RendezvousId): number {
+    return this.#ofId.get(id)?.size ?? 0;
+  }
+
+  /** Those that have pairings, in their order. */
+  get ids(): readonly RendezvousId[] {
+    return this.#sorted.all;
+  }
+
   delete(ticket: Ticket): void {
+    const pairing = this.#pairings.get(ticket);
+    if (!pairing) return;
+    const { id } = isAwake(pairing) ? pairing.getSnapshot().context : pairing;
     this.#pairings.delete(ticket);
+    const own = this.#ofId.get(id);
+    own?.delete(ticket);
+    if (own?.size !== 0) return;
+    this.#ofId.delete(id);
+    this.#sorted.delete(id);
   }
 
   #awaken(ticket: Ticket): Awake | undefined {

@@ -92,7 +92,8 @@ test("an id has so many clients, whoever they are", () =>
     assert.equal(await answerOf(stranger(`${base}/client/crowded`, "converge.client.v1")), 429);
     assert.deepEqual(reasonsOf(world), ["too many clients"]);
     links[0]?.socket.terminate();
-    await until("one is gone", () => world.relay.rows()[0]?.clients.length === clientsPerId - 1);
+    const { pairings } = world.relay.actor.getSnapshot().context;
+    await until("one is gone", () => pairings.size === clientsPerId - 1);
     assert.equal(await answerOf(stranger(`${base}/client/crowded`, "converge.client.v1")), 101);
   }));
 
