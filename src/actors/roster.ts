@@ -3,7 +3,7 @@
  * as far as a search finds them. Everything in it is public; nothing of any session's content ever
  * comes near it. Rows are made of what is shown only: there may be tens of thousands.
  */
-import type { PairingView } from "../machines/pairings.ts";
+import type { Group, PairingView } from "../machines/pairings.ts";
 import type { AgentEntry } from "../machines/registry.ts";
 import type { RelayContext } from "../machines/relay.ts";
 import type {
@@ -86,35 +86,44 @@ const isOver = (agent: AgentEntry, { agents }: RelayContext, wallMs: number): bo
     agent.status?.state === "ending" ||
     !agents.isRemembered(agent, wallMs));
 
-const shownState = (agent: AgentEntry | undefined): AgentRow["state"] => {
-  if (!agent) return "awaited"; // its clients are all there is of it
+/** What there is under an id: an agent, or only clients that wait for one. */
+type Shown = AgentEntry | Group;
+const agentOf = (shown: Shown): AgentEntry | null => ("key" in shown ? shown : null);
+
+const stateOfAgent = (agent: AgentEntry | null): AgentRow["state"] => {
+  if (!agent) return "awaited";
   return agent.control === null ? "relay lost" : (agent.status?.state ?? "waiting");
 };
 
-/** All ids that are shown, in their order; those that only have parked clients are among them. */
-function* idsOf(context: RelayContext, wallMs: number): Generator<RendezvousId> {
+/** All that is shown, in order of id. */
+function allOf(context: RelayContext, wallMs: number): Shown[] {
   const { agents, pairings } = context;
-  const others = pairings.ids;
+  const { groups } = pairings;
+  const all: Shown[] = [];
   let next = 0;
-  for (const id of agents.ids) {
-    for (let other = others[next]; other !== undefined && other <= id; other = others[next]) {
-      if (other < id) yield other;
+  for (const agent of agents.all) {
+    const { id } = agent;
+    let group = groups[next];
+    for (; group && group.id < id; group = groups[next]) {
+      all.push(group);
       next += 1;
     }
-    const agent = agents.get(id);
-    if (agent && (!isOver(agent, context, wallMs) || pairings.countOf(id) > 0)) yield id;
+    const hasClients = group?.id === id;
+    if (hasClients) next += 1;
+    if (hasClients || !isOver(agent, context, wallMs)) all.push(agent);
   }
-  yield* others.slice(next);
+  return all.concat(groups.slice(next));
 }
 
-function rowOf(id: RendezvousId, { agents, pairings }: RelayContext, bytesOf: BytesOf): AgentRow {
-  const agent = agents.get(id);
-  const expiresMs = agent ? expiryOf(agent) : null;
+function rowOf(shown: Shown, { pairings }: RelayContext, bytesOf: BytesOf): AgentRow {
+  const { id } = shown;
+  const agent = agentOf(shown);
+  const expiresMs = agent && expiryOf(agent);
   return {
     id,
     agent: agent?.facts ?? null,
-    since: agent ? iso(agent.sinceMs) : null,
-    state: shownState(agent),
+    since: agent && iso(agent.sinceMs),
+    state: stateOfAgent(agent),
     held: agent?.status?.held ?? false,
     expiresAt: expiresMs === null ? null : iso(expiresMs),
     clients: pairings.ofId(id, clientsPerRow).map((pairing) => {
@@ -132,27 +141,33 @@ function rowOf(id: RendezvousId, { agents, pairings }: RelayContext, bytesOf: By
   };
 }
 
-/** Facts never change, and are most of what is searched. */
+/** What never changes of an agent, and is most of what is searched; facts are of one agent only. */
+const noFacts = { host: "", user: "", os: "", arch: "", shell: "", version: "", fingerprint: "" };
 const factTexts = new WeakMap<AgentFacts, string>();
-function textOf(facts: AgentFacts): string {
-  const known = factTexts.get(facts);
+function textOf(shown: Shown): string {
+  const facts = agentOf(shown)?.facts;
+  const known = facts && factTexts.get(facts);
   if (known !== undefined) return known;
-  const text = Object.values(facts).join("\n").toLowerCase();
-  factTexts.set(facts, text);
+  const { host, user, os, arch, shell, version, fingerprint } = facts ?? noFacts;
+  const text =
+    `${shown.id}\n${host}\n${user}\n${os}\n${arch}\n${shell}\n${version}\n${fingerprint}`.toLowerCase();
+  if (facts) factTexts.set(facts, text);
   return text;
 }
 
-/** Whether all the words are in what a row shows; `words` are in lower case. */
-function isFound(id: RendezvousId, { agents, pairings }: RelayContext, words: string[]): boolean {
-  const agent = agents.get(id);
-  const texts = [id.toLowerCase(), agent ? textOf(agent.facts) : "", shownState(agent)];
-  if (agent?.status?.held) texts.push("held");
-  for (const { context } of pairings.ofId(id, clientsPerRow)) {
+/** Whether all words, in lower case, are in what a row shows. */
+function hasAll(words: readonly string[], shown: Shown, { pairings }: RelayContext): boolean {
+  const text = textOf(shown);
+  const agent = agentOf(shown);
+  const texts = [stateOfAgent(agent), agent?.status?.held ? "held" : ""];
+  const others = words.filter((word) => !text.includes(word));
+  if (others.length === 0) return true;
+  for (const { context } of pairings.ofId(shown.id, clientsPerRow)) {
     const { kinds = [], login } = context.report ?? {};
     const said = [context.facts.address, ...kinds, login?.comment, login?.fingerprint];
     texts.push(said.join("\n").toLowerCase());
   }
-  return words.every((word) => texts.some((text) => text.includes(word)));
+  return others.every((word) => texts.some((text) => text.includes(word)));
 }
 
 /** What a view shows at `wallMs`. */
@@ -162,12 +177,12 @@ export function rosterPage(
   wallMs: number,
   bytesOf: BytesOf,
 ): RosterPage {
-  const all = [...idsOf(context, wallMs)];
+  const all = allOf(context, wallMs);
   const words = search.toLowerCase().split(/\s+/).filter(Boolean).slice(0, wordsMost);
-  const found = words.length === 0 ? all : all.filter((id) => isFound(id, context, words));
+  const found = words.length === 0 ? all : all.filter((shown) => hasAll(words, shown, context));
   const pages = Math.max(1, Math.ceil(found.length / rowsPerPage));
   const at = Math.min(Math.max(1, page), pages);
-  const shown = found.slice((at - 1) * rowsPerPage, at * rowsPerPage);
+  const onPage = found.slice((at - 1) * rowsPerPage, at * rowsPerPage);
   return {
     search,
     page: at,
@@ -175,7 +190,7 @@ export function rosterPage(
     found: found.length,
     total: all.length,
     clients: context.pairings.size,
-    rows: shown.map((id) => rowOf(id, context, bytesOf)),
+    rows: onPage.map((shown) => rowOf(shown, context, bytesOf)),
   };
 }
 
@@ -185,5 +200,5 @@ export function roster(
   wallMs: number,
   bytesOf: BytesOf,
 ): AgentRow[] {
-  return [...idsOf(context, wallMs)].map((id) => rowOf(id, context, bytesOf));
+  return allOf(context, wallMs).map((shown) => rowOf(shown, context, bytesOf));
 }

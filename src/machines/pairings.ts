@@ -4,13 +4,19 @@
  */
 import { type ActorRefFrom, createActor, type SnapshotFrom } from "xstate";
 import type { PairingContext, PairingEvent, PairingInput, pairingMachine } from "./pairing.ts";
-import { SortedIds } from "./sorted-ids.ts";
+import { Sorted } from "./sorted.ts";
 import type { RendezvousId, Ticket } from "./vocabulary.ts";
 
 type Machine = typeof pairingMachine;
 type Awake = ActorRefFrom<Machine>;
 
 const isAwake = (pairing: Awake | PairingContext): pairing is Awake => "getSnapshot" in pairing;
+
+/** Those with one id, in the order in which they came. */
+export interface Group {
+  readonly id: RendezvousId;
+  readonly tickets: Set<Ticket>;
+}
 
 /** What is to be seen of a pairing that is not over. */
 export interface PairingView {
@@ -26,8 +32,8 @@ export class Pairings {
   readonly #machine: Machine;
   /** In the order in which they came. */
   readonly #pairings = new Map<Ticket, Awake | PairingContext>();
-  readonly #ofId = new Map<RendezvousId, Set<Ticket>>();
-  readonly #sorted = new SortedIds();
+  readonly #ofId = new Map<RendezvousId, Group>();
+  readonly #sorted = new Sorted<Group>();
 
   constructor(machine: Machine) {
     this.#machine = machine;
@@ -46,9 +52,10 @@ export class Pairings {
     const { id, ticket, owner } = input;
     const pairing = createActor(this.#machine, { id: ticket, parent: owner, input });
     this.#pairings.set(ticket, pairing);
-    const own = this.#ofId.get(id) ?? new Set();
-    this.#ofId.set(id, own.add(ticket));
-    this.#sorted.add(id);
+    const own = this.#ofId.get(id) ?? { id, tickets: new Set() };
+    own.tickets.add(ticket);
+    if (own.tickets.size === 1) this.#sorted.put(own);
+    this.#ofId.set(id, own);
     pairing.start();
   }
 
@@ -83,7 +90,7 @@ export class Pairings {
   /** Those of an id, in the order in which they came; of many, the first `most`. */
   ofId(id: RendezvousId, most = Number.POSITIVE_INFINITY): PairingView[] {
     const views: PairingView[] = [];
-    for (const ticket of this.#ofId.get(id) ?? []) {
+    for (const ticket of this.#ofId.get(id)?.tickets ?? []) {
       if (views.length >= most) break;
       const view = this.of(ticket);
       if (view) views.push(view);
@@ -93,11 +100,11 @@ export class Pairings {
 
   /** How many an id has. */
   countOf(id: RendezvousId): number {
-    return this.#ofId.get(id)?.size ?? 0;
+    return this.#ofId.get(id)?.tickets.size ?? 0;
   }
 
-  /** Those that have pairings, in their order. */
-  get ids(): readonly RendezvousId[] {
+  /** Those with one id, for each id that has some, in order of id. */
+  get groups(): readonly Group[] {
     return this.#sorted.all;
   }
 
@@ -107,8 +114,8 @@ export class Pairings {
     const { id } = isAwake(pairing) ? pairing.getSnapshot().context : pairing;
     this.#pairings.delete(ticket);
     const own = this.#ofId.get(id);
-    own?.delete(ticket);
-    if (own?.size !== 0) return;
+    own?.tickets.delete(ticket);
+    if (own?.tickets.size !== 0) return;
     this.#ofId.delete(id);
     this.#sorted.delete(id);
   }

@@ -2,7 +2,7 @@
  * Registry: which agent an id belongs to. Rules about who may have it, for how long it stays
  * somebody's who is lost, and who is forgotten first when too many are. It reads no clock.
  */
-import { SortedIds } from "./sorted-ids.ts";
+import { Sorted } from "./sorted.ts";
 import type {
   AgentFacts,
   AgentStatus,
@@ -30,6 +30,7 @@ export interface Registration {
 }
 
 export interface AgentEntry {
+  readonly id: RendezvousId;
   readonly key: IdentityKey;
   readonly facts: AgentFacts;
   readonly address: string;
@@ -69,7 +70,7 @@ interface Own {
 export class Registry {
   readonly #memory: Memory;
   readonly #agents = new Map<RendezvousId, AgentEntry>();
-  readonly #sorted = new SortedIds();
+  readonly #sorted = new Sorted<AgentEntry>();
   /** In the order of their loss. */
   readonly #lost = new Set<RendezvousId>();
   readonly #owns = new Map<Holder, Own>();
@@ -86,13 +87,8 @@ export class Registry {
     return this.#agents.get(id);
   }
 
-  /** In no order that means something. */
-  all(): Iterable<AgentEntry> {
-    return this.#agents.values();
-  }
-
-  /** Of all entries, in their order. */
-  get ids(): readonly RendezvousId[] {
+  /** In order of id. */
+  get all(): readonly AgentEntry[] {
     return this.#sorted.all;
   }
 
@@ -130,7 +126,8 @@ export class Registry {
     const former = this.#agents.get(id);
     const before = former?.key === key ? former : undefined;
     this.forget(id);
-    this.#agents.set(id, {
+    this.#put({
+      id,
       key,
       facts,
       address,
@@ -142,7 +139,6 @@ export class Registry {
       status: before?.status ?? null,
       statusAtMs: before?.statusAtMs ?? atMs,
     });
-    this.#sorted.add(id);
     const own = this.#owns.get(holder) ?? { count: 0, lost: new Set() };
     this.#owns.set(holder, own);
     own.count += 1;
@@ -154,7 +150,7 @@ export class Registry {
 
   note(id: RendezvousId, { clients: _, ...status }: AgentStatus, atMs: number): void {
     const agent = this.#agents.get(id);
-    if (agent) this.#agents.set(id, { ...agent, status, statusAtMs: atMs });
+    if (agent) this.#put({ ...agent, status, statusAtMs: atMs });
   }
 
   /**
@@ -170,7 +166,7 @@ export class Registry {
       const [oldest] = own.lost.size > 0 ? own.lost : this.#lost;
       if (oldest !== undefined) this.forget(oldest);
     }
-    this.#agents.set(id, { ...agent, control: null, lostAtMs: atMs });
+    this.#put({ ...agent, control: null, lostAtMs: atMs });
     this.#lost.add(id);
     own.lost.add(id);
   }
@@ -186,6 +182,11 @@ export class Registry {
     own?.lost.delete(id);
     if (own) own.count -= 1;
     if (own?.count === 0) this.#owns.delete(agent.holder);
+  }
+
+  #put(agent: AgentEntry): void {
+    this.#agents.set(agent.id, agent);
+    this.#sorted.put(agent);
   }
 
   /** Those that were lost too long ago: the first of the lost, so the others are not looked at. */
