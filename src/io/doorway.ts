@@ -11,7 +11,13 @@ import { type WebSocket, WebSocketServer } from "ws";
 import type { Clock } from "../actors/clock.ts";
 import type { RefusalReason, RelayFact } from "../actors/facts.ts";
 import type { RelayEvent } from "../machines/relay.ts";
-import type { IdentityKey, LinkId, RendezvousId, Ticket } from "../machines/vocabulary.ts";
+import type {
+  ClientReport,
+  IdentityKey,
+  LinkId,
+  RendezvousId,
+  Ticket,
+} from "../machines/vocabulary.ts";
 import { bucket } from "./bucket.ts";
 import { readDoor } from "./doors.ts";
 import { holderOf } from "./holder.ts";
@@ -116,6 +122,10 @@ export function openDoorway(
     return false;
   };
 
+  const noteLogins = (id: RendezvousId, reports: readonly ClientReport[]): void => {
+    for (const { ticket, login } of reports) if (login) threshold.newcomers.loggedIn(id, ticket);
+  };
+
   const admitAgent =
     (asked: RendezvousId, by: string | null, address: string, request: IncomingMessage) =>
     (socket: WebSocket) => {
@@ -160,21 +170,17 @@ export function openDoorway(
         const read = readFromAgent(text.toString());
         if ("malformed" in read) return malformed(read.malformed);
         const { message } = read;
-        if (message?.type === "status" && id)
-          return arrivals.next({
-            type: "AGENT.REPORTED",
-            id,
-            control: link,
-            status: message.status,
-            atMs: clock.wall(),
-          });
-        if (message?.type === "client" && id)
-          return arrivals.next({
-            type: "CLIENT.REPORTED",
-            id,
-            control: link,
-            report: message.client,
-          });
+        if (message?.type === "status" && id) {
+          const { status } = message;
+          noteLogins(id, status.clients);
+          const atMs = clock.wall();
+          return arrivals.next({ type: "AGENT.REPORTED", id, control: link, status, atMs });
+        }
+        if (message?.type === "client" && id) {
+          const report = message.client;
+          noteLogins(id, [report]);
+          return arrivals.next({ type: "CLIENT.REPORTED", id, control: link, report });
+        }
         if (message?.type !== "register" || answered) return;
         answered = true;
         clock.clearTimeout(late);
@@ -221,7 +227,9 @@ export function openDoorway(
     (id: RendezvousId, waitMs: number, address: string, request: IncomingMessage) =>
     (socket: ServerLink) => {
       const ticket = newTicket();
-      const link = links.addData(socket, gone(ticket, threshold.clients.enter(id)));
+      const newcomer = { holder: holderOf(address), link: socket };
+      const leave = threshold.newcomers.enter(id, ticket, newcomer);
+      const link = links.addData(socket, gone(ticket, leave));
       const { protocol } = socket;
       if (protocol !== "" && !speaks(request, link, protocol, subprotocols.client)) return;
       const unpark = waitMs > 0 ? threshold.parked.enter(holderOf(address)) : null;

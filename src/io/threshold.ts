@@ -3,11 +3,12 @@
  * What is too much is refused before there is a websocket. It knows no session.
  */
 import type { Clock } from "../actors/clock.ts";
-import type { Holder, RendezvousId } from "../machines/vocabulary.ts";
+import type { Holder } from "../machines/vocabulary.ts";
 import { bucket } from "./bucket.ts";
 import type { Door, Refusal } from "./doors.ts";
 import { holderOf } from "./holder.ts";
 import { openMisses } from "./misses.ts";
+import { type Newcomers, openNewcomers } from "./newcomers.ts";
 import { type Tally, tally } from "./tally.ts";
 
 export interface Limits {
@@ -26,8 +27,6 @@ export const defaultLimits: Limits = {
   maxConnections: 20_000,
 };
 
-/** Clients of one id, whether they are joined or wait. */
-export const clientsPerId = 200;
 /** Clients of one address that asked to wait and have not been joined with an agent. */
 const parkedMost = 100;
 const burstSeconds = 20;
@@ -38,7 +37,7 @@ export interface Threshold {
   /** Why this may not come in, or null. Asking counts. */
   refusalOf(address: string, door: Door): Refusal | null;
   readonly agents: Tally<Holder>;
-  readonly clients: Tally<RendezvousId>;
+  readonly newcomers: Newcomers;
   readonly parked: Tally<Holder>;
   /** A client of that address asked for an id that nobody has. */
   missed(address: string): void;
@@ -62,7 +61,7 @@ export function openThreshold(
   };
   const misses = openMisses(clock);
   const agents = tally<Holder>();
-  const clients = tally<RendezvousId>();
+  const newcomers = openNewcomers();
   const parked = tally<Holder>();
   const tooMany = (reason: Refusal["reason"], sentence: string): Refusal => ({
     reason,
@@ -71,7 +70,7 @@ export function openThreshold(
   });
   return {
     agents,
-    clients,
+    newcomers,
     parked,
     missed: (address) => misses.note(holderOf(address)),
     refusalOf: (address, door) => {
@@ -87,8 +86,11 @@ export function openThreshold(
         return tooMany("too many misses", "Too many unknown ids from your address: wait a minute.");
       if (door.waitMs > 0 && parked.of(holder) >= parkedMost)
         return tooMany("too many waiting", "Too many clients of your address are waiting.");
-      if (clients.of(door.id) >= clientsPerId)
-        return tooMany("too many clients", "Too many clients are connected with this id.");
+      if (!newcomers.mayCome(door.id, holder))
+        return tooMany(
+          "too many clients",
+          "Too many clients are logging in with this id: try again.",
+        );
       return null;
     },
   };
