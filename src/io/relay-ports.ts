@@ -69,7 +69,8 @@ export function openRelayPorts(
     summon: ({ client, ticket, facts, agent }, leftMs) => {
       if (!agent) return;
       links.say(client, { type: "found", agent: agent.facts, leftMs });
-      links.say(agent.control, { type: "summon", ticket, client: facts });
+      // After the client's own answer is written, or it would tell by its time that the id is there.
+      process.nextTick(() => links.say(agent.control, { type: "summon", ticket, client: facts }));
     },
     splice: links.splice,
     hangUp: ({ client, dialled, ticket, outcome, facts }) => {
