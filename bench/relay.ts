@@ -231,9 +231,9 @@ export async function benchIdle(
   });
   async function startOurs() {
     const { pid, url, end } = await peers.startRelay();
-    // An id has 200 clients at most.
+    // An id has 50 clients of one address at most that do not log in.
     const diallers = await Promise.all(
-      Array.from({ length: Math.ceil(pairs / 150) }, () => openDialler(url)),
+      Array.from({ length: Math.ceil(pairs / 40) }, () => openDialler(url)),
     );
     let n = 0;
     const open = (): Promise<Pipe> => {

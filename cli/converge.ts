@@ -66,7 +66,7 @@ const command = program("converge", version, "The relay: joins agents and ssh cl
     ).argParser(listenAddress("127.0.0.1")),
   )
   .addOption(
-    option("--agents-per-address <n>", "agents that one address may connect")
+    option("--agents-per-address <n>", "agents that one address may have, lost ones too")
       .argParser(integer(1, 1_000_000))
       .default(defaultLimits.agentsPerAddress),
   )
@@ -136,6 +136,11 @@ await main(async (signal) => {
   const { flags, tls, policy, downloads, isCheck } = readConfig();
   if (isCheck) return 0;
   const log = openLog("converge", flags["logLevel"]);
+  const limits = {
+    agentsPerAddress: flags["agentsPerAddress"],
+    connectionsPerSecond: flags["connectionsPerSecond"],
+    maxConnections: flags["maxConnections"],
+  };
   const ports = openRelayPorts(
     {
       publicUrl: flags["publicUrl"] ?? null,
@@ -143,16 +148,12 @@ await main(async (signal) => {
       trustProxy: flags["trustProxy"],
       hasTls: tls !== null,
       policy,
-      limits: {
-        agentsPerAddress: flags["agentsPerAddress"],
-        connectionsPerSecond: flags["connectionsPerSecond"],
-        maxConnections: flags["maxConnections"],
-      },
+      limits,
     },
     systemClock,
     log,
   );
-  const relay = startRelay(ports, systemClock);
+  const relay = startRelay(ports, systemClock, limits);
   const assets = join(built, "assets");
   const server = await ports.listen(
     { ...flags["listen"], tls, metricsAt: flags["metricsListen"] ?? null },

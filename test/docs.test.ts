@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
 import { refusalReasons } from "../src/actors/facts.ts";
+import { budgetBytes, budgetPerSecond, messageBytes } from "../src/io/control-budget.ts";
 import { messageTypes } from "../src/io/messages.ts";
 import { families } from "../src/io/metrics.ts";
 import {
@@ -135,6 +136,9 @@ test("the protocol's bounds are those of the code", () => {
     [`at most ${dataMaxBytes / 1024 / 1024} MiB`, dataMaxBytes],
     [`more than ${controlMost} messages`, controlMost],
     [`or ${controlPerSecond} a second`, controlPerSecond],
+    [`together say ${budgetBytes / 1024} KiB`, budgetBytes],
+    [`once and ${budgetPerSecond / 1024} KiB a second`, budgetPerSecond],
+    [`counted with ${messageBytes} bytes`, messageBytes],
     [`each ${pingMs / 1000} s`, pingMs],
     [`after ${silentMs / 1000} s`, silentMs],
   ] as const)

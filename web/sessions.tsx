@@ -5,7 +5,7 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
 import type { JSX, VNode } from "preact";
 import { sh } from "../src/actors/quoting.ts";
-import type { AgentRow, ClientRow } from "../src/actors/roster.ts";
+import type { AgentRow, ClientRow, RosterPage, RosterView } from "../src/actors/roster.ts";
 import { spoken } from "../src/actors/words.ts";
 import { CodeBlock } from "./code-block.tsx";
 
@@ -72,7 +72,7 @@ function Client({ client, now }: { client: ClientRow; now: Now }): JSX.Element {
 }
 
 function Agent({ row, now }: { row: AgentRow; now: Now }): JSX.Element {
-  const { id, agent, state, held, since, expiresAt, clients } = row;
+  const { id, agent, state, held, since, expiresAt, clients, moreClients } = row;
   return (
     <tr role="row">
       <td role="cell" data-label="State">
@@ -108,6 +108,7 @@ function Agent({ row, now }: { row: AgentRow; now: Now }): JSX.Element {
             {clients.map((client, i) => (
               <Client key={`${client.since} ${i}`} client={client} now={now} />
             ))}
+            {moreClients > 0 && <li>{`and ${moreClients} more`}</li>}
           </ul>
         )}
       </td>
@@ -115,7 +116,7 @@ function Agent({ row, now }: { row: AgentRow; now: Now }): JSX.Element {
   );
 }
 
-/** A row that did not change keeps its node, and so costs nothing: there may be a thousand. */
+/** A row that did not change keeps its node, and so costs nothing. */
 const nodes = new WeakMap<AgentRow, VNode>();
 function nodeOf(row: AgentRow, now: Now): VNode {
   const known = nodes.get(row);
@@ -125,26 +126,40 @@ function nodeOf(row: AgentRow, now: Now): VNode {
   return made;
 }
 
-/** Whether all words of the filter are found in what the row shows. */
-export function isMatch(row: AgentRow, filter: string): boolean {
-  const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
-  if (words.length === 0) return true;
-  const { id, state, held, agent, clients } = row;
-  const text = JSON.stringify([id, state, held && "held", agent, clients]).toLowerCase();
-  return words.every((word) => text.includes(word));
+/** The query of a view, for links and for the feed; empty for the first page of all. */
+export function queryOf({ search, page }: RosterView): string {
+  const query = new URLSearchParams();
+  if (search !== "") query.set("q", search);
+  if (page > 1) query.set("page", String(page));
+  const text = query.toString();
+  return text === "" ? "" : `?${text}`;
+}
+
+const many = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? "" : "s"}`;
+
+/** Links to the pages beside this one, of the same search. */
+function Pager({ page, pages, search }: RosterPage): JSX.Element | null {
+  if (pages === 1) return null;
+  const link = (to: number, text: string, rel: string): JSX.Element | null =>
+    to < 1 || to > pages ? null : (
+      <a href={`sessions${queryOf({ search, page: to })}`} rel={rel}>
+        {text}
+      </a>
+    );
+  return (
+    <nav class="pager" aria-label="Pages">
+      {link(page - 1, "Previous", "prev")}
+      <span aria-current="page">{`Page ${page} of ${pages}`}</span>
+      {link(page + 1, "Next", "next")}
+    </nav>
+  );
 }
 
 /** The table, or what to do when it is empty. `base` is the relay's URL. */
-export function SessionsTable(props: {
-  rows: readonly AgentRow[];
-  now: Now;
-  filter: string;
-  base: string;
-}): JSX.Element {
-  const { rows, now, filter, base } = props;
-  const shown = rows.filter((row) => isMatch(row, filter));
-  const clients = rows.reduce((n, row) => n + row.clients.length, 0);
-  if (rows.length === 0)
+export function SessionsTable(props: { shown: RosterPage; now: Now; base: string }): JSX.Element {
+  const { shown, now, base } = props;
+  const { rows, found, total, clients } = shown;
+  if (total === 0)
     return (
       <div class="empty">
         <p>
@@ -163,7 +178,7 @@ export function SessionsTable(props: {
   return (
     <>
       <p class="count">
-        {`${shown.length === rows.length ? "" : `${shown.length} of `}${rows.length} ${rows.length === 1 ? "agent" : "agents"}, ${clients} ${clients === 1 ? "client" : "clients"}`}
+        {`${found === total ? "" : `${found} of `}${many(total, "agent")}, ${many(clients, "client")}`}
       </p>
       {/* The roles are said, since a phone's layout takes the table's own away. */}
       <table role="table" class="sessions">
@@ -177,19 +192,20 @@ export function SessionsTable(props: {
             ))}
           </tr>
         </thead>
-        <tbody role="rowgroup">{shown.map((row) => nodeOf(row, now))}</tbody>
+        <tbody role="rowgroup">{rows.map((row) => nodeOf(row, now))}</tbody>
       </table>
+      <Pager {...shown} />
     </>
   );
 }
 
 /** The whole page as it was at `atMs`; without JavaScript it stays so. */
 export function SessionsPage(props: {
-  rows: readonly AgentRow[];
+  shown: RosterPage;
   atMs: number;
   base: string;
 }): JSX.Element {
-  const { rows, atMs, base } = props;
+  const { shown, atMs, base } = props;
   return (
     <>
       <h1>Sessions</h1>
@@ -200,14 +216,24 @@ export function SessionsPage(props: {
       <div class="tools">
         <p id="live" role="status">
           {`As of ${new Date(atMs).toISOString().slice(0, 19).replace("T", " ")} UTC. `}
-          <a href="sessions">Load again</a>
+          <a href={`sessions${queryOf(shown)}`}>Load again</a>
         </p>
-        <label id="filter" hidden>
-          Filter <input type="search" autocomplete="off" spellcheck={false} />
-        </label>
+        <form id="search" method="get" action="sessions">
+          <label>
+            Search{" "}
+            <input
+              type="search"
+              name="q"
+              value={shown.search}
+              maxLength={100}
+              autocomplete="off"
+              spellcheck={false}
+            />
+          </label>
+        </form>
       </div>
       <div id="sessions" data-base={base}>
-        <SessionsTable rows={rows} now={signal(atMs)} filter="" base={base} />
+        <SessionsTable shown={shown} now={signal(atMs)} base={base} />
       </div>
     </>
   );

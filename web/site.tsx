@@ -3,7 +3,7 @@
  */
 import type { JSX } from "preact";
 import { render } from "preact-render-to-string";
-import type { AgentRow } from "../src/actors/roster.ts";
+import type { RosterPage } from "../src/actors/roster.ts";
 import { AboutPage } from "./about.tsx";
 import { readChoices } from "./choices.ts";
 import { type Download, DownloadsPage } from "./downloads.tsx";
@@ -22,7 +22,7 @@ import { UsagePage } from "./usage.tsx";
 interface Facts {
   readonly base: string;
   readonly query: string;
-  readonly sessions: { readonly at: string; readonly rows: readonly AgentRow[] };
+  readonly sessions: RosterPage & { readonly at: string };
   readonly sessionsFor: SessionsFor;
   readonly files: readonly Download[];
 }
@@ -60,7 +60,7 @@ const contents: Record<PageName, (facts: Facts) => JSX.Element> = {
     <UsagePage choices={readChoices(new URLSearchParams(query))} base={base} />
   ),
   sessions: ({ sessions, base }) => (
-    <SessionsPage rows={sessions.rows} atMs={Date.parse(sessions.at)} base={base} />
+    <SessionsPage shown={sessions} atMs={Date.parse(sessions.at)} base={base} />
   ),
   downloads: ({ files, base }) => <DownloadsPage files={files} base={base} />,
   faq: () => <FaqPage />,

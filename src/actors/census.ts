@@ -26,7 +26,7 @@ export function census({ context }: SnapshotFrom<typeof relayMachine>): Census {
   const agents = zeros<AgentStatus["state"]>(agentStates);
   const clients = zeros<ClientRow["state"]>(clientStates);
   const kinds = zeros<ChannelKind>(channelKinds);
-  for (const { control, status } of context.agents.values())
+  for (const { control, status } of context.agents.all)
     if (control !== null) agents[status?.state ?? "waiting"] += 1;
   for (const pairing of context.pairings.all()) {
     const state = stateOf(pairing);

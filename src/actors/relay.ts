@@ -4,7 +4,7 @@
  */
 import { type ActorRefFrom, createActor, waitFor } from "xstate";
 import { pairingMachine } from "../machines/pairing.ts";
-import { type RelayInput, relayMachine } from "../machines/relay.ts";
+import { relayMachine } from "../machines/relay.ts";
 import type { RendezvousId, SpliceReport } from "../machines/vocabulary.ts";
 import type { Clock } from "./clock.ts";
 import type { RelayPorts } from "./ports.ts";
@@ -14,13 +14,18 @@ import { clientEnded, pass } from "./witness.ts";
 export type RelayActor = ActorRefFrom<typeof relayMachine>;
 
 /** How long an agent may take to dial back, and how long a lost one keeps its id. */
-export const relayTimes: Omit<RelayInput, "pairing"> = {
-  summonMs: 10_000,
-  rememberMs: 24 * 60 * 60_000,
-};
+const relayTimes = { summonMs: 10_000, rememberMs: 24 * 60 * 60_000 } as const;
+
+/** How many agents one address may have, and how many websockets all together. */
+export interface RelayLimits {
+  readonly agentsPerAddress: number;
+  readonly maxConnections: number;
+}
 
 /** Starts the relay. It never ends by itself: stop the actor, after `drained`. */
-export function startRelay(ports: RelayPorts, clock: Clock): RelayActor {
+export function startRelay(ports: RelayPorts, clock: Clock, limits: RelayLimits): RelayActor {
+  // As many as there can have been at once: who loses all its agents in a moment finds them again.
+  const { agentsPerAddress: agentsPerHolder, maxConnections: lostMost } = limits;
   const leftMs = (id: RendezvousId): number | null => {
     const agent = actor.getSnapshot().context.agents.get(id);
     return agent?.status
@@ -56,7 +61,11 @@ export function startRelay(ports: RelayPorts, clock: Clock): RelayActor {
         },
       },
     }),
-    { input: { ...relayTimes, pairing }, clock, inspect: trace(ports.log) },
+    {
+      input: { ...relayTimes, agentsPerHolder, lostMost, pairing },
+      clock,
+      inspect: trace(ports.log),
+    },
   );
   actor.subscribe({ error: (error) => ports.log.error({ err: error }, "relay failed") });
   actor.start();

@@ -1,9 +1,9 @@
 /**
- * Witness: hands events to the relay and reads off its machine's snapshots, before and after, what
- * came of them. It keeps nothing; what is done with a fact is somebody else's business.
+ * Witness: hands events to the relay and reads off its machine, before and after, what came of them. It keeps nothing; what is done with a fact is somebody else's business.
  */
 import type { PairingContext } from "../machines/pairing.ts";
-import type { RelayContext, RelayEvent } from "../machines/relay.ts";
+import type { AgentEntry } from "../machines/registry.ts";
+import type { RelayEvent } from "../machines/relay.ts";
 import type { AgentStatus, ClientReport, RendezvousId } from "../machines/vocabulary.ts";
 import type { AgentOutcome, OfClient, RelayFact } from "./facts.ts";
 import type { RelayActor } from "./relay.ts";
@@ -41,10 +41,9 @@ export function clientEnded(pairing: PairingContext, wallMs: number): RelayFact 
 function agentEnded(
   id: RendezvousId,
   outcome: AgentOutcome,
-  { agents }: RelayContext,
+  entry: AgentEntry | undefined,
   wallMs: number,
 ): RelayFact[] {
-  const entry = agents.get(id);
   if (!entry?.control) return [];
   const { address, onlineAtMs, status, facts } = entry;
   return [
@@ -63,12 +62,11 @@ function agentEnded(
 
 function agentCame(
   event: Extract<RelayEvent, { type: "AGENT.REGISTERED" }>,
-  before: RelayContext,
-  after: RelayContext,
+  id: RendezvousId | null,
+  before: AgentEntry | undefined,
 ): RelayFact[] {
-  const { asked, address, facts, ids, control, atMs, key, voucher } = event;
-  const id = ids.find((id) => after.agents.get(id)?.control === control);
-  if (id === undefined)
+  const { asked, address, atMs, key, voucher, facts } = event;
+  if (id === null)
     return [
       {
         type: "connection refused",
@@ -86,7 +84,7 @@ function agentCame(
       id,
       asked,
       address,
-      returned: before.agents.get(id)?.key === key,
+      returned: before?.key === key,
       voucher,
       agent: facts,
     },
@@ -95,7 +93,7 @@ function agentCame(
 
 function statusNews(
   id: RendezvousId,
-  before: AgentStatus | null | undefined,
+  before: AgentEntry["status"] | undefined,
   now: AgentStatus,
 ): RelayFact[] {
   const times = (now.warnings ?? 0) - (before?.warnings ?? 0);
@@ -126,7 +124,9 @@ export function pass(
   wallMs: number,
   record: (fact: RelayFact) => void,
 ): void {
-  const before = actor.getSnapshot().context;
+  const { agents, pairings } = actor.getSnapshot().context;
+  const ids = event.type === "AGENT.REGISTERED" ? event.ids : "id" in event ? [event.id] : [];
+  const before = new Map(ids.map((id) => [id, agents.get(id)]));
   const tickets =
     event.type === "CLIENT.REPORTED"
       ? [event.report.ticket]
@@ -134,7 +134,7 @@ export function pass(
         ? event.status.clients.map(({ ticket }) => ticket)
         : [];
   const reports = new Map(
-    tickets.map((ticket) => [ticket, before.pairings.of(ticket)?.context.report ?? null]),
+    tickets.map((ticket) => [ticket, pairings.of(ticket)?.context.report ?? null]),
   );
   // Before it is sent: without an agent it is over as soon as it has begun.
   if (event.type === "CLIENT.KNOCKED")
@@ -146,34 +146,40 @@ export function pass(
       waitSeconds: event.waitMs / 1_000,
     });
   actor.send(event);
-  const after = actor.getSnapshot().context;
   const happened = (): RelayFact[] => {
     switch (event.type) {
-      case "AGENT.REGISTERED":
-        return agentCame(event, before, after);
+      case "AGENT.REGISTERED": {
+        const id = agents.idOf(event);
+        return agentCame(event, id, id === null ? undefined : before.get(id));
+      }
       case "AGENT.LEFT":
       case "AGENT.LOST": {
-        if (before.agents.get(event.id)?.control !== event.control) return [];
+        if (before.get(event.id)?.control !== event.control) return [];
         const lost = event.type === "AGENT.LOST" && event.byRelay ? "relay ended" : "lost";
-        return agentEnded(event.id, event.type === "AGENT.LEFT" ? "left" : lost, before, wallMs);
+        return agentEnded(
+          event.id,
+          event.type === "AGENT.LEFT" ? "left" : lost,
+          before.get(event.id),
+          wallMs,
+        );
       }
       case "AGENT.DIALLED": {
-        const pairing = after.pairings.of(event.ticket)?.context;
+        const pairing = pairings.of(event.ticket)?.context;
         if (pairing?.dialled !== event.link) return [];
         const seconds = secondsBetween(pairing.askedAtMs, event.atMs);
         const agent = pairing.agent?.facts ?? null;
         return [{ type: "client session joined", ...ofClient(pairing), seconds, agent }];
       }
       case "AGENT.REPORTED":
-        if (before.agents.get(event.id)?.control !== event.control) return [];
-        return statusNews(event.id, before.agents.get(event.id)?.status, event.status);
+        if (before.get(event.id)?.control !== event.control) return [];
+        return statusNews(event.id, before.get(event.id)?.status, event.status);
       default:
         return [];
     }
   };
   for (const fact of happened()) record(fact);
   for (const [ticket, report] of reports) {
-    const pairing = after.pairings.of(ticket)?.context;
+    const pairing = pairings.of(ticket)?.context;
     if (pairing) for (const fact of clientNews(pairing, report)) record(fact);
   }
 }

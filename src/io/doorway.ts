@@ -7,16 +7,16 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { type Observable, Subject } from "rxjs";
-import { type WebSocket, WebSocketServer } from "ws";
+import { WebSocketServer } from "ws";
 import type { Clock } from "../actors/clock.ts";
 import type { RefusalReason, RelayFact } from "../actors/facts.ts";
 import type { RelayEvent } from "../machines/relay.ts";
-import type { IdentityKey, LinkId, RendezvousId, Ticket } from "../machines/vocabulary.ts";
-import { bucket } from "./bucket.ts";
+import type { LinkId, RendezvousId, Ticket } from "../machines/vocabulary.ts";
+import { openAgentDoor } from "./agent-door.ts";
 import { readDoor } from "./doors.ts";
-import { derivedId, isAnswer, looksDerived, newNonce, newTicket, spareId } from "./identity.ts";
+import { holderOf } from "./holder.ts";
+import { newTicket } from "./identity.ts";
 import type { Links } from "./links.ts";
-import { readFromAgent } from "./messages.ts";
 import type { Origin } from "./origin.ts";
 import { openRefusals } from "./refusals.ts";
 import { ServerLink } from "./server-link.ts";
@@ -24,24 +24,12 @@ import { unheard } from "./socket.ts";
 import { plainText } from "./text.ts";
 import type { Threshold } from "./threshold.ts";
 import type { Verdict, Voucher } from "./voucher.ts";
-import {
-  type CloseCode,
-  closeCodes,
-  controlMaxBytes,
-  controlMost,
-  controlPerSecond,
-  protocolVersion,
-  subprotocols,
-  versionOf,
-} from "./wire.ts";
+import { closeCodes, controlMaxBytes, protocolVersion, subprotocols, versionOf } from "./wire.ts";
 
 const draining = ["draining", 503, "The relay is restarting: try again."] as const;
 
 /** Of one message (RFC 6455 5.4): ours has one, and each costs more than its bytes. */
 const fragmentsMost = 1_024;
-
-/** How long an agent may take to answer the challenge. */
-const registerMs = 10_000;
 
 export interface Doorway {
   readonly arrivals: Observable<RelayEvent>;
@@ -75,7 +63,6 @@ export function openDoorway(
     tickets.get(ticket)?.unpark?.();
     return tickets.delete(ticket);
   };
-  const registering = new Map<LinkId, (id: RendezvousId) => void>();
   let isDraining = false;
 
   // An unknown version still gets its websocket, and a close code that a program can act on.
@@ -115,99 +102,17 @@ export function openDoorway(
     return false;
   };
 
-  const admitAgent =
-    (asked: RendezvousId, by: string | null, address: string, request: IncomingMessage) =>
-    (socket: WebSocket) => {
-      const link = links.addControl(socket);
-      socket.on("close", threshold.agents.enter(address));
-      if (!speaks(request, link, socket.protocol, subprotocols.agent)) return;
-      const nonce = newNonce();
-      let id: RendezvousId | null = null;
-      let answered = false;
-      const refuseAgent = (reason: RefusalReason, code: CloseCode, said: string): void => {
-        if (id === null) noteRefusal(request, reason, code, said);
-        socket.removeAllListeners("message"); // what else is on its way is not worth a line each
-        links.shut(link, code, said);
-      };
-      const malformed = (why: string): void => {
-        record({
-          type: "control message malformed",
-          id: id ?? asked,
-          address,
-          why: plainText(why),
-        });
-        refuseAgent("malformed", closeCodes.malformed, why);
-      };
-      const late = clock.setTimeout(
-        () => refuseAgent("silent", closeCodes.agentSilent, "the agent did not register in time"),
-        registerMs,
-      );
-      socket.on("close", (code) => {
-        clock.clearTimeout(late);
-        registering.delete(link);
-        if (!id) return;
-        if (code === closeCodes.done) arrivals.next({ type: "AGENT.LEFT", id, control: link });
-        else {
-          const byRelay = isDraining && code === closeCodes.draining;
-          arrivals.next({ type: "AGENT.LOST", id, control: link, atMs: clock.wall(), byRelay });
-        }
-      });
-      const mayTell = bucket(clock, controlMost, controlPerSecond);
-      socket.on("message", (text: Buffer, isBinary) => {
-        if (!mayTell()) return malformed("too many messages");
-        if (isBinary) return malformed("control messages are text");
-        const read = readFromAgent(text.toString());
-        if ("malformed" in read) return malformed(read.malformed);
-        const { message } = read;
-        if (message?.type === "status" && id)
-          return arrivals.next({
-            type: "AGENT.REPORTED",
-            id,
-            control: link,
-            status: message.status,
-            atMs: clock.wall(),
-          });
-        if (message?.type === "client" && id)
-          return arrivals.next({
-            type: "CLIENT.REPORTED",
-            id,
-            control: link,
-            report: message.client,
-          });
-        if (message?.type !== "register" || answered) return;
-        answered = true;
-        clock.clearTimeout(late);
-        const refusal = (why: string): void => refuseAgent("identity", closeCodes.refused, why);
-        if (message.id !== asked) return refusal("the id is not the one in the URL");
-        if (!origin.hostsOf(request).includes(message.host))
-          return refusal(`this relay is not ${message.host.slice(0, 60)}; give it --public-url`);
-        if (!isAnswer(message, nonce, message.host, asked))
-          return refusal("the identity was not proven");
-        const key = message.key as IdentityKey;
-        const mayHaveIt = !looksDerived(asked) || derivedId(key) === asked;
-        const spares = [spareId(asked), spareId(asked), spareId(asked)];
-        registering.set(link, (given) => {
-          id = given;
-          links.say(link, {
-            type: "registered",
-            id: given,
-            clientUrl: `${origin.baseOf(request)}/client/${given}`,
-          });
-        });
-        arrivals.next({
-          type: "AGENT.REGISTERED",
-          control: link,
-          address,
-          asked,
-          ids: mayHaveIt ? [asked, ...spares] : spares,
-          key,
-          facts: message.facts,
-          voucher: by,
-          atMs: clock.wall(),
-        });
-      });
-      links.say(link, { type: "challenge", nonce });
-    };
+  const tell = (event: RelayEvent): void => arrivals.next(event);
+  const agents = openAgentDoor({
+    links,
+    origin,
+    threshold,
+    clock,
+    record,
+    noteRefusal,
+    speaks,
+    tell,
+  });
 
   /** A listener that holds on to nothing else, such as the request, which is larger than a link. */
   const gone = (ticket: Ticket, leave: () => void) => (): void => {
@@ -219,10 +124,12 @@ export function openDoorway(
     (id: RendezvousId, waitMs: number, address: string, request: IncomingMessage) =>
     (socket: ServerLink) => {
       const ticket = newTicket();
-      const link = links.addData(socket, gone(ticket, threshold.clients.enter(id)));
+      const newcomer = { holder: holderOf(address), link: socket };
+      const leave = threshold.newcomers.enter(id, ticket, newcomer);
+      const link = links.addData(socket, gone(ticket, leave));
       const { protocol } = socket;
       if (protocol !== "" && !speaks(request, link, protocol, subprotocols.client)) return;
-      const unpark = waitMs > 0 ? threshold.parked.enter(address) : null;
+      const unpark = waitMs > 0 ? threshold.parked.enter(holderOf(address)) : null;
       tickets.set(ticket, { link, unpark });
       arrivals.next({
         type: "CLIENT.KNOCKED",
@@ -268,7 +175,7 @@ export function openDoorway(
           const open = (verdict: Verdict): void => {
             if (!("by" in verdict)) return refuse(request, socket, verdict);
             if (isDraining) return sayNo(...draining); // while its token was being judged
-            shake(control, admitAgent(door.id, verdict.by, address, request));
+            shake(control, agents.admit(door.id, verdict.by, address, request));
           };
           const verdict = voucher.judge(request.headers.authorization);
           if (verdict instanceof Promise) return void verdict.then(open);
@@ -283,11 +190,11 @@ export function openDoorway(
           return shake(data, admitDial(door.ticket, request));
       }
     },
-    welcome: (link, id) => registering.get(link)?.(id),
+    welcome: agents.welcome,
     forget: take,
     drain: (leftMs) => {
       isDraining = true;
-      for (const link of registering.keys()) links.say(link, { type: "ending", leftMs });
+      agents.drain(leftMs);
       // No agent can dial back to these any more.
       for (const { link } of tickets.values())
         links.shut(link, closeCodes.draining, "the relay is restarting");

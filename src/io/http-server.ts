@@ -25,7 +25,6 @@ export interface HttpServerViews {
   isDraining(): boolean;
   /** Null when metrics have a port of their own. */
   readonly metrics: MetricsAnswer | null;
-  sessions(): unknown;
   /** Adds the pages. */
   addPages(app: FastifyInstance): Promise<void>;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
@@ -110,9 +109,6 @@ export async function listen(
       const text = await metrics.text();
       return reply.header("cache-control", "no-store").type(metrics.contentType).send(text);
     });
-  app.get(`${config.contextPath}/api/sessions`, (_request, reply) =>
-    reply.header("cache-control", "no-store").send({ agents: views.sessions() }),
-  );
   app.setErrorHandler((error: { statusCode?: number; message: string }, _request, reply) => {
     const status = error.statusCode ?? 500;
     if (status >= 500) log.error({ reason: error.message }, "request failed");

@@ -12,6 +12,9 @@ import { pingRegularly, shut, unheard } from "./socket.ts";
 import { type Counts, earlyMostBytes, Splice, SpliceEnd } from "./splice.ts";
 import { type CloseCode, nextLink } from "./wire.ts";
 
+/** An agent that leaves so much unread is cut: whoever knocks at its id has it told something. */
+const unreadMost = 1024 * 1024;
+
 export interface Links {
   /** Takes in a control link, whose messages the caller reads. */
   addControl(socket: WebSocket): LinkId;
@@ -74,7 +77,9 @@ export function openLinks(clock: Clock): Links {
     },
     say: (link, message) => {
       const text = JSON.stringify(message);
-      controls.get(link)?.send(text, () => {});
+      const control = controls.get(link);
+      if (control && control.bufferedAmount > unreadMost) control.terminate();
+      else control?.send(text, () => {});
       const data = ends.get(link)?.link;
       if (data?.protocol) data.say(text); // a client without one understands bytes only
     },

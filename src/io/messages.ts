@@ -26,11 +26,14 @@ const line = (max: number) =>
   );
 const base64 = (bytes: number) =>
   v.pipe(v.string(), v.base64(), v.maxLength(Math.ceil(bytes / 3) * 4));
+/** A longer one counts as this: to refuse it would end who is honest and was told "for ever". */
+export const durationMostMs = 30 * 24 * 60 * 60_000;
 const durationMs = v.pipe(
   v.number(),
   v.integer(),
   v.minValue(0),
   v.maxValue(Number.MAX_SAFE_INTEGER),
+  v.transform((ms) => Math.min(ms, durationMostMs)),
 );
 
 /** The job's log shows it in a command that people paste: nothing a shell or ssh would act on. */

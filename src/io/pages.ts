@@ -1,6 +1,5 @@
 /**
- * Pages: the relay's web face on fastify: HTML, hashed assets, downloads, and the live feed of
- * sessions. It knows paths, headers and caches; what a page says comes from `Site`.
+ * Pages: the relay's web face on fastify: HTML, hashed assets, downloads. It knows paths, headers and caches; what a page says comes from `Site`.
  */
 import { existsSync, readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
@@ -14,6 +13,7 @@ import { bootstraps, bootstrapsIn } from "./bootstrap.ts";
 import { aliases, type DownloadFile, downloadsIn, isServed } from "./downloads.ts";
 import type { WatchedPolicy } from "./policy.ts";
 import type { Refusals } from "./refusals.ts";
+import { addSessions, viewIn } from "./sessions-feed.ts";
 import { audienceOf, guardSessions, type SessionsFor } from "./sessions-guard.ts";
 
 /** What a page is made from. */
@@ -60,12 +60,6 @@ const cookieName = "converge-usage";
 const cookieMaxAge = 365 * 24 * 3_600;
 /** Far beyond what the form makes, and far below what a header may hold. */
 const queryMaxLength = 6_000;
-/** Open live feeds, those of one address, and what one may leave unread before it is cut. */
-const feedsMax = 1_000;
-const feedsPerAddress = 50;
-const feedMaxBytes = 1024 * 1024;
-/** Below the shortest idle time-out that proxies have by default. */
-const feedPingMs = 20_000;
 const hashed = /-[\w-]{8}\.\w+$/;
 
 /** Nothing but our own files, no script or style in the markup, no sink that takes text as code. */
@@ -98,7 +92,7 @@ export async function addPages(
   config: PagesConfig,
   views: PagesViews,
 ): Promise<void> {
-  const { site, live, baseOf, addressOf, isOwn, policy, noteRefusal } = views;
+  const { site, live, baseOf, isOwn, policy, noteRefusal } = views;
   const { contextPath } = config;
   const filesNow = downloadsIn(config.downloads);
   app.addHook("onRequest", (request, reply, done) => {
@@ -139,7 +133,7 @@ export async function addPages(
       const facts = {
         base: baseOf(request.raw),
         query: name === "usage" ? remembered(request, reply, contextPath) : "",
-        sessions: live.now(),
+        sessions: live.now(viewIn(request)),
         sessionsFor: audienceOf(policy.now()),
         files: name === "downloads" ? await filesNow() : [],
       };
@@ -148,7 +142,7 @@ export async function addPages(
         .type("text/html; charset=utf-8")
         .send(site.render(name, facts));
     });
-  addFeed(app, `${contextPath}/api/sessions/live`, live, policy, addressOf);
+  addSessions(app, `${contextPath}/api/sessions`, securityHeaders, views);
 }
 
 /** What machines fetch: files with validators and ranges, their hashes, and the scripts. */
@@ -209,64 +203,6 @@ function remembered(request: FastifyRequest, reply: FastifyReply, contextPath: s
   if (from === "same-origin" && encodeURIComponent(query).length < 3_900)
     reply.header("set-cookie", serialize(cookieName, query, options));
   return query;
-}
-
-/** Server-sent events (HTML Living Standard, 9.2): first the whole roster, then what changes. */
-function addFeed(
-  app: FastifyInstance,
-  path: string,
-  live: LiveRoster,
-  policy: WatchedPolicy,
-  addressOf: PagesViews["addressOf"],
-): void {
-  let open = 0;
-  const openAt = new Map<string, number>();
-  // Everybody is told the same, so it is written once.
-  let written: { changes: RosterChanges; text: string } | null = null;
-  const textOf = (changes: RosterChanges): string => {
-    if (written?.changes !== changes)
-      written = { changes, text: `data: ${JSON.stringify(changes)}\n\n` };
-    return written.text;
-  };
-  app.get(path, { exposeHeadRoute: false }, (request, reply) => {
-    const address = addressOf(request.raw);
-    const own = openAt.get(address) ?? 0;
-    if (open >= feedsMax || own >= feedsPerAddress)
-      return reply
-        .code(503)
-        .header("retry-after", "30")
-        .send({ error: "Too many people watch this page. Try again in a minute." });
-    open += 1;
-    openAt.set(address, own + 1);
-    reply.hijack();
-    const { raw } = reply;
-    raw.writeHead(200, {
-      ...securityHeaders,
-      "content-type": "text/event-stream",
-      "cache-control": "no-store",
-      "x-content-type-options": "nosniff",
-      "x-accel-buffering": "no", // nginx would hold events back
-    });
-    const send = (text: string): void => {
-      if (raw.writableLength > feedMaxBytes) raw.destroy();
-      else raw.write(text);
-    };
-    const tell = (changes: RosterChanges): void => send(textOf(changes));
-    tell(live.now());
-    const watching = live.changes.subscribe(tell);
-    // Who may still see comes back by itself.
-    watching.add(policy.changes.subscribe(() => raw.end()));
-    const ping = setInterval(() => send(": here\n\n"), feedPingMs);
-    raw.once("close", () => {
-      open -= 1;
-      const left = (openAt.get(address) ?? 1) - 1;
-      if (left > 0) openAt.set(address, left);
-      else openAt.delete(address);
-      clearInterval(ping);
-      watching.unsubscribe();
-    });
-    return reply;
-  });
 }
 
 interface ManifestEntry {

@@ -7,9 +7,9 @@ import type { RelayFact } from "../actors/facts.ts";
 import type { LiveRoster } from "../actors/live-roster.ts";
 import type { Log, RelayPorts } from "../actors/ports.ts";
 import { openDoorway } from "./doorway.ts";
+import { openFactLines } from "./fact-lines.ts";
 import { type HttpServer, type HttpServerConfig, listen } from "./http-server.ts";
 import { type Links, openLinks } from "./links.ts";
-import { writeFact } from "./log.ts";
 import { openMetrics } from "./metrics.ts";
 import { serveMetrics } from "./metrics-server.ts";
 import { type OriginConfig, originOf } from "./origin.ts";
@@ -41,8 +41,9 @@ export function openRelayPorts(
   const links = openLinks(clock);
   const origin = originOf(config);
   const metrics = openMetrics();
+  const lines = openFactLines(log, clock);
   const record = (fact: RelayFact): void => {
-    writeFact(log, fact);
+    lines.write(fact);
     metrics.count(fact);
   };
   const { contextPath } = config;
@@ -68,7 +69,8 @@ export function openRelayPorts(
     summon: ({ client, ticket, facts, agent }, leftMs) => {
       if (!agent) return;
       links.say(client, { type: "found", agent: agent.facts, leftMs });
-      links.say(agent.control, { type: "summon", ticket, client: facts });
+      // After the client's own answer is written, or it would tell by its time that the id is there.
+      process.nextTick(() => links.say(agent.control, { type: "summon", ticket, client: facts }));
     },
     splice: links.splice,
     hangUp: ({ client, dialled, ticket, outcome, facts }) => {
@@ -96,7 +98,6 @@ export function openRelayPorts(
         {
           isDraining: () => isDraining,
           metrics: alone ? null : answer,
-          sessions: () => live.now().rows,
           addPages: (app) => addPages(app, { contextPath, ...folders }, views),
           upgrade: doorway.upgrade,
         },
@@ -113,6 +114,7 @@ export function openRelayPorts(
           policy.close();
           await server.close();
           await alone?.close();
+          lines.close();
           // The last links' own ends come a turn or two after their sockets'.
           for (let turns = 0; turns < 100 && links.size() > 0; turns += 1)
             await new Promise((resolve) => setImmediate(resolve));

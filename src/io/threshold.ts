@@ -2,11 +2,14 @@
  * Threshold: how much of the relay's websockets one address, one id and all together may have.
  * What is too much is refused before there is a websocket. It knows no session.
  */
-import { isIPv6 } from "node:net";
 import type { Clock } from "../actors/clock.ts";
+import type { Holder } from "../machines/vocabulary.ts";
 import { bucket } from "./bucket.ts";
 import type { Door, Refusal } from "./doors.ts";
+import { holderOf } from "./holder.ts";
 import { openMisses } from "./misses.ts";
+import { type Newcomers, openNewcomers } from "./newcomers.ts";
+import { type Tally, tally } from "./tally.ts";
 
 export interface Limits {
   /** Agents' control links of one address. */
@@ -24,59 +27,20 @@ export const defaultLimits: Limits = {
   maxConnections: 20_000,
 };
 
-/** Clients of one id, whether they are joined or wait. */
-export const clientsPerId = 200;
 /** Clients of one address that asked to wait and have not been joined with an agent. */
 const parkedMost = 100;
 const burstSeconds = 20;
 /** Addresses that are remembered; beyond, the one that was quiet longest is forgotten. */
 const addressesMost = 10_000;
 
-/** Counts what is there now, by key; nothing stays of a key that has none. */
-interface Tally {
-  of(key: string): number;
-  /** One more; what it returns takes it away again, once. */
-  enter(key: string): () => void;
-}
-
 export interface Threshold {
   /** Why this may not come in, or null. Asking counts. */
   refusalOf(address: string, door: Door): Refusal | null;
-  readonly agents: Tally;
-  readonly clients: Tally;
-  readonly parked: Tally;
+  readonly agents: Tally<Holder>;
+  readonly newcomers: Newcomers;
+  readonly parked: Tally<Holder>;
   /** A client of that address asked for an id that nobody has. */
   missed(address: string): void;
-}
-
-/** Whose address it is: of IPv6 the first 64 bits, for whoever has one of those has them all. */
-export function holderOf(address: string): string {
-  if (!isIPv6(address)) return address;
-  // A URL has the shortest form (RFC 5952), without a zone.
-  const { hostname } = new URL(`http://[${address.replace(/%.*$/, "")}]`);
-  const [head = "", tail] = hostname.slice(1, -1).split("::");
-  const groups = (text = ""): string[] => (text === "" ? [] : text.split(":"));
-  const gap = tail === undefined ? 0 : 8 - groups(head).length - groups(tail).length;
-  const all = [...groups(head), ...new Array<string>(gap).fill("0"), ...groups(tail)];
-  return `${all.slice(0, 4).join(":")}::/64`;
-}
-
-function tally(keyOf: (key: string) => string = (key) => key): Tally {
-  const counts = new Map<string, number>();
-  return {
-    of: (key) => counts.get(keyOf(key)) ?? 0,
-    enter: (name) => {
-      const key = keyOf(name);
-      counts.set(key, (counts.get(key) ?? 0) + 1);
-      let isIn = true;
-      return () => {
-        const left = (counts.get(key) ?? 0) - 1;
-        if (isIn && left > 0) counts.set(key, left);
-        else if (isIn) counts.delete(key);
-        isIn = false;
-      };
-    },
-  };
 }
 
 export function openThreshold(
@@ -84,8 +48,8 @@ export function openThreshold(
   connections: () => number,
   clock: Clock,
 ): Threshold {
-  const arrivals = new Map<string, () => boolean>();
-  const mayCome = (holder: string): boolean => {
+  const arrivals = new Map<Holder, () => boolean>();
+  const mayCome = (holder: Holder): boolean => {
     const rate =
       arrivals.get(holder) ??
       bucket(clock, burstSeconds * connectionsPerSecond, connectionsPerSecond);
@@ -96,9 +60,9 @@ export function openThreshold(
     return rate();
   };
   const misses = openMisses(clock);
-  const agents = tally(holderOf);
-  const clients = tally();
-  const parked = tally(holderOf);
+  const agents = tally<Holder>();
+  const newcomers = openNewcomers();
+  const parked = tally<Holder>();
   const tooMany = (reason: Refusal["reason"], sentence: string): Refusal => ({
     reason,
     status: 429,
@@ -106,7 +70,7 @@ export function openThreshold(
   });
   return {
     agents,
-    clients,
+    newcomers,
     parked,
     missed: (address) => misses.note(holderOf(address)),
     refusalOf: (address, door) => {
@@ -115,15 +79,18 @@ export function openThreshold(
         return { reason: "full", status: 503, sentence: "The relay is full: try again later." };
       if (!mayCome(holder))
         return tooMany("too fast", "Your address connects too often: wait a minute.");
-      if (door.kind === "agent" && agents.of(address) >= agentsPerAddress)
+      if (door.kind === "agent" && agents.of(holder) >= agentsPerAddress)
         return tooMany("too many agents", "Too many agents of your address are connected.");
       if (door.kind !== "client") return null;
       if (!misses.mayAsk(holder))
         return tooMany("too many misses", "Too many unknown ids from your address: wait a minute.");
-      if (door.waitMs > 0 && parked.of(address) >= parkedMost)
+      if (door.waitMs > 0 && parked.of(holder) >= parkedMost)
         return tooMany("too many waiting", "Too many clients of your address are waiting.");
-      if (clients.of(door.id) >= clientsPerId)
-        return tooMany("too many clients", "Too many clients are connected with this id.");
+      if (!newcomers.mayCome(door.id, holder))
+        return tooMany(
+          "too many clients",
+          "Too many clients are logging in with this id: try again.",
+        );
       return null;
     },
   };

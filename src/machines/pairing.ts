@@ -64,6 +64,13 @@ export interface PairingContext extends PairingInput {
   readonly dialled: LinkId | null;
 }
 
+/** What was once said stays so: each is a line in somebody's log, and no agent has two logins to tell. */
+export function withNews(before: ClientReport | null, now: ClientReport): ClientReport {
+  if (!before) return now;
+  const kinds = [...new Set([...before.kinds, ...now.kinds])];
+  return { ...now, kinds, login: before.login ?? now.login };
+}
+
 export const pairingMachine = setup({
   types: {
     input: {} as PairingInput,
@@ -90,7 +97,10 @@ export const pairingMachine = setup({
       dialled: link,
       splicedAtMs: atMs,
     })),
-    noteReport: assign({ report: (_, { report }: { report: ClientReport }) => report }),
+    noteReport: assign({
+      report: ({ context }, { report }: { report: ClientReport }) =>
+        withNews(context.report, report),
+    }),
     conclude: assign({ outcome: (_, outcome: PairingOutcome) => outcome }),
     tellOwner: sendTo(
       ({ context }) => context.owner,

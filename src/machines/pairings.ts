@@ -4,12 +4,19 @@
  */
 import { type ActorRefFrom, createActor, type SnapshotFrom } from "xstate";
 import type { PairingContext, PairingEvent, PairingInput, pairingMachine } from "./pairing.ts";
+import { Sorted } from "./sorted.ts";
 import type { RendezvousId, Ticket } from "./vocabulary.ts";
 
 type Machine = typeof pairingMachine;
 type Awake = ActorRefFrom<Machine>;
 
 const isAwake = (pairing: Awake | PairingContext): pairing is Awake => "getSnapshot" in pairing;
+
+/** Those with one id, in the order in which they came. */
+export interface Group {
+  readonly id: RendezvousId;
+  readonly tickets: Set<Ticket>;
+}
 
 /** What is to be seen of a pairing that is not over. */
 export interface PairingView {
@@ -25,6 +32,8 @@ export class Pairings {
   readonly #machine: Machine;
   /** In the order in which they came. */
   readonly #pairings = new Map<Ticket, Awake | PairingContext>();
+  readonly #ofId = new Map<RendezvousId, Group>();
+  readonly #sorted = new Sorted<Group>();
 
   constructor(machine: Machine) {
     this.#machine = machine;
@@ -40,9 +49,13 @@ export class Pairings {
   }
 
   open(input: PairingInput): void {
-    const { ticket, owner } = input;
+    const { id, ticket, owner } = input;
     const pairing = createActor(this.#machine, { id: ticket, parent: owner, input });
     this.#pairings.set(ticket, pairing);
+    const own = this.#ofId.get(id) ?? { id, tickets: new Set() };
+    own.tickets.add(ticket);
+    if (own.tickets.size === 1) this.#sorted.put(own);
+    this.#ofId.set(id, own);
     pairing.start();
   }
 
@@ -57,8 +70,8 @@ export class Pairings {
 
   /** To all, or to those of an id. */
   sendAll(event: PairingEvent, id?: RendezvousId): void {
-    for (const { context } of this.all())
-      if (id === undefined || context.id === id) this.send(context.ticket, event);
+    for (const { context } of id === undefined ? this.all() : this.ofId(id))
+      this.send(context.ticket, event);
   }
 
   /** Null when there is none, or it is over. */
@@ -74,8 +87,37 @@ export class Pairings {
     return [...this.#pairings.keys()].flatMap((ticket) => this.of(ticket) ?? []);
   }
 
+  /** Those of an id, in the order in which they came; of many, the first `most`. */
+  ofId(id: RendezvousId, most = Number.POSITIVE_INFINITY): PairingView[] {
+    const views: PairingView[] = [];
+    for (const ticket of this.#ofId.get(id)?.tickets ?? []) {
+      if (views.length >= most) break;
+      const view = this.of(ticket);
+      if (view) views.push(view);
+    }
+    return views;
+  }
+
+  /** How many an id has. */
+  countOf(id: RendezvousId): number {
+    return this.#ofId.get(id)?.tickets.size ?? 0;
+  }
+
+  /** Those with one id, for each id that has some, in order of id. */
+  get groups(): readonly Group[] {
+    return this.#sorted.all;
+  }
+
   delete(ticket: Ticket): void {
+    const pairing = this.#pairings.get(ticket);
+    if (!pairing) return;
+    const { id } = isAwake(pairing) ? pairing.getSnapshot().context : pairing;
     this.#pairings.delete(ticket);
+    const own = this.#ofId.get(id);
+    own?.tickets.delete(ticket);
+    if (own?.tickets.size !== 0) return;
+    this.#ofId.delete(id);
+    this.#sorted.delete(id);
   }
 
   #awaken(ticket: Ticket): Awake | undefined {

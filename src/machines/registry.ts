@@ -1,13 +1,23 @@
 /**
- * Registry: which agent an id belongs to. Pure rules about who may have it, and for how long it
- * stays somebody's who is lost; the relay's machine keeps the entries.
+ * Registry: which agent an id belongs to. Rules about who may have it, for how long it stays
+ * somebody's who is lost, and who is forgotten first when too many are. It reads no clock.
  */
-import type { AgentFacts, AgentStatus, IdentityKey, LinkId, RendezvousId } from "./vocabulary.ts";
+import { Sorted } from "./sorted.ts";
+import type {
+  AgentFacts,
+  AgentStatus,
+  Holder,
+  IdentityKey,
+  LinkId,
+  RendezvousId,
+} from "./vocabulary.ts";
 
 export interface Registration {
   readonly control: LinkId;
   /** Where the agent dials from. */
   readonly address: string;
+  /** Whose that address is. */
+  readonly holder: Holder;
   readonly asked: RendezvousId;
   /** Those that it may have, in order; the one asked for is first if it is among them. */
   readonly ids: readonly RendezvousId[];
@@ -20,66 +30,171 @@ export interface Registration {
 }
 
 export interface AgentEntry {
+  readonly id: RendezvousId;
   readonly key: IdentityKey;
   readonly facts: AgentFacts;
   readonly address: string;
+  readonly holder: Holder;
   readonly sinceMs: number;
   /** Since when its last link stands, or stood. */
   readonly onlineAtMs: number;
   /** Null while the control link is lost. */
   readonly control: LinkId | null;
   readonly lostAtMs: number;
-  readonly status: AgentStatus | null;
+  /** What it last said, without its clients: pairings know those. */
+  readonly status: Omit<AgentStatus, "clients"> | null;
   /** When the status came, so that `leftMs` can be counted down from there. */
   readonly statusAtMs: number;
 }
 
-/** The entries, and how long a lost one is remembered. */
-export interface Agents {
-  readonly agents: ReadonlyMap<RendezvousId, AgentEntry>;
+/** How long a lost agent is remembered, and how many may be. */
+export interface Memory {
   readonly rememberMs: number;
+  /** Agents of one holder, lost ones too. */
+  readonly agentsPerHolder: number;
+  /** Lost agents of all together. */
+  readonly lostMost: number;
 }
 
-/** Whether an agent is there, or was lost so recently that the id is still its own. */
-const isRemembered = (agent: AgentEntry, { rememberMs }: Agents, atMs: number): boolean =>
-  agent.control !== null || atMs - agent.lostAtMs < rememberMs;
-
-/** The first of the ids that is free or already this key's; null when none is. */
-export function idFor(context: Agents, { ids, key, atMs }: Registration): RendezvousId | null {
-  const isFree = (id: RendezvousId): boolean => {
-    const agent = context.agents.get(id);
-    return !agent || agent.key === key || !isRemembered(agent, context, atMs);
-  };
-  return ids.find(isFree) ?? null;
+/** The agents of one holder. */
+interface Own {
+  count: number;
+  /** In the order of their loss. */
+  readonly lost: Set<RendezvousId>;
 }
 
-/** The control link that a registration replaces: an agent that came back before its loss was seen. */
-export function formerLink(context: Agents, registration: Registration): LinkId | null {
-  const id = idFor(context, registration);
-  return (id === null ? undefined : context.agents.get(id)?.control) ?? null;
-}
+/**
+ * Changes in place, as pairings do: a copy for each message of an agent took milliseconds once there
+ * were thousands. An entry never changes; another takes its place.
+ */
+export class Registry {
+  readonly #memory: Memory;
+  readonly #agents = new Map<RendezvousId, AgentEntry>();
+  readonly #sorted = new Sorted<AgentEntry>();
+  /** In the order of their loss. */
+  readonly #lost = new Set<RendezvousId>();
+  readonly #owns = new Map<Holder, Own>();
 
-/** The agents without those that were lost too long ago to be remembered. */
-export function remembered(context: Agents, atMs: number): Map<RendezvousId, AgentEntry> {
-  return new Map([...context.agents].filter(([, agent]) => isRemembered(agent, context, atMs)));
-}
+  constructor(memory: Memory) {
+    this.#memory = memory;
+  }
 
-/** The entries with the registered agent among them, under the first id that it may have. */
-export function admitted(context: Agents, registration: Registration): Agents["agents"] {
-  const id = idFor(context, registration);
-  if (id === null) return context.agents;
-  const { key, facts, address, control, atMs } = registration;
-  const agents = remembered(context, atMs);
-  const before = agents.get(id);
-  return agents.set(id, {
-    key,
-    facts,
-    address,
-    control,
-    sinceMs: before?.sinceMs ?? atMs,
-    onlineAtMs: atMs,
-    lostAtMs: 0,
-    status: before?.status ?? null,
-    statusAtMs: before?.statusAtMs ?? atMs,
-  });
+  get size(): number {
+    return this.#agents.size;
+  }
+
+  get(id: RendezvousId): AgentEntry | undefined {
+    return this.#agents.get(id);
+  }
+
+  /** In order of id. */
+  get all(): readonly AgentEntry[] {
+    return this.#sorted.all;
+  }
+
+  /** Whether an agent is there, or was lost so recently that the id is still its own. */
+  isRemembered({ control, lostAtMs }: AgentEntry, atMs: number): boolean {
+    return control !== null || atMs - lostAtMs < this.#memory.rememberMs;
+  }
+
+  /** The first of the ids that is free or already this key's; null when none is. */
+  idFor({ ids, key, atMs }: Registration): RendezvousId | null {
+    const isFree = (id: RendezvousId): boolean => {
+      const agent = this.#agents.get(id);
+      return !agent || agent.key === key || !this.isRemembered(agent, atMs);
+    };
+    return ids.find(isFree) ?? null;
+  }
+
+  /** The control link that a registration replaces: an agent that came back before its loss was seen. */
+  formerLink(registration: Registration): LinkId | null {
+    const id = this.idFor(registration);
+    return (id === null ? undefined : this.#agents.get(id)?.control) ?? null;
+  }
+
+  /** The id under which it was admitted; null before that. */
+  idOf({ ids, control }: Registration): RendezvousId | null {
+    return ids.find((id) => this.#agents.get(id)?.control === control) ?? null;
+  }
+
+  /** Takes the agent in, under the first id that it may have. */
+  admit(registration: Registration): void {
+    const id = this.idFor(registration);
+    if (id === null) return;
+    const { key, facts, address, holder, control, atMs } = registration;
+    this.#forgetOld(atMs);
+    const former = this.#agents.get(id);
+    const before = former?.key === key ? former : undefined;
+    this.forget(id);
+    this.#put({
+      id,
+      key,
+      facts,
+      address,
+      holder,
+      control,
+      sinceMs: before?.sinceMs ?? atMs,
+      onlineAtMs: atMs,
+      lostAtMs: 0,
+      status: before?.status ?? null,
+      statusAtMs: before?.statusAtMs ?? atMs,
+    });
+    const own = this.#owns.get(holder) ?? { count: 0, lost: new Set() };
+    this.#owns.set(holder, own);
+    own.count += 1;
+    for (const oldest of own.lost) {
+      if (own.count <= this.#memory.agentsPerHolder) break;
+      this.forget(oldest);
+    }
+  }
+
+  note(id: RendezvousId, { clients: _, ...status }: AgentStatus, atMs: number): void {
+    const agent = this.#agents.get(id);
+    if (agent) this.#put({ ...agent, status, statusAtMs: atMs });
+  }
+
+  /**
+   * Its link is lost, and it is remembered. When that makes too many, the oldest of its own holder is
+   * forgotten, and one of another holder's only when there is none.
+   */
+  lose(id: RendezvousId, atMs: number): void {
+    const agent = this.#agents.get(id);
+    const own = agent && this.#owns.get(agent.holder);
+    if (!own) return;
+    this.#forgetOld(atMs);
+    if (this.#lost.size >= this.#memory.lostMost) {
+      const [oldest] = own.lost.size > 0 ? own.lost : this.#lost;
+      if (oldest !== undefined) this.forget(oldest);
+    }
+    this.#put({ ...agent, control: null, lostAtMs: atMs });
+    this.#lost.add(id);
+    own.lost.add(id);
+  }
+
+  /** Its id is free. */
+  forget(id: RendezvousId): void {
+    const agent = this.#agents.get(id);
+    if (!agent) return;
+    this.#agents.delete(id);
+    this.#sorted.delete(id);
+    this.#lost.delete(id);
+    const own = this.#owns.get(agent.holder);
+    own?.lost.delete(id);
+    if (own) own.count -= 1;
+    if (own?.count === 0) this.#owns.delete(agent.holder);
+  }
+
+  #put(agent: AgentEntry): void {
+    this.#agents.set(agent.id, agent);
+    this.#sorted.put(agent);
+  }
+
+  /** Those that were lost too long ago: the first of the lost, so the others are not looked at. */
+  #forgetOld(atMs: number): void {
+    for (const id of this.#lost) {
+      const agent = this.#agents.get(id);
+      if (agent && this.isRemembered(agent, atMs)) return;
+      this.forget(id);
+    }
+  }
 }

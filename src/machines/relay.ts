@@ -5,10 +5,10 @@
  * The owner keeps it while it is lost, for as long as it is remembered. Whether a key was really
  * proven, and which spare ids there are, was settled before the event came here.
  */
-import { assign, setup } from "xstate";
+import { setup } from "xstate";
 import type { PairingEnded, pairingMachine } from "./pairing.ts";
 import { Pairings } from "./pairings.ts";
-import { type AgentEntry, admitted, formerLink, idFor, type Registration } from "./registry.ts";
+import { type Memory, type Registration, Registry } from "./registry.ts";
 import type {
   AgentStatus,
   ClientFacts,
@@ -75,27 +75,18 @@ export type RelayEvent =
   | { type: "SPLICE.FAILED"; ticket: Ticket }
   | PairingEnded;
 
-export interface RelayInput {
+export interface RelayInput extends Memory {
   /** How long an agent may take to dial back. */
   readonly summonMs: number;
-  /** How long a lost agent keeps its id. */
-  readonly rememberMs: number;
   /** What a knock starts. */
   readonly pairing: typeof pairingMachine;
 }
 
+/** Both are kept by the actions, and change in place. */
 export interface RelayContext extends RelayInput {
-  readonly agents: ReadonlyMap<RendezvousId, AgentEntry>;
-  /** Kept by the actions, and the only thing here that changes in place. */
+  readonly agents: Registry;
   readonly pairings: Pairings;
 }
-
-const changed = <K, V>(map: ReadonlyMap<K, V>, key: K, value: V | null): ReadonlyMap<K, V> => {
-  const copy = new Map(map);
-  if (value === null) copy.delete(key);
-  else copy.set(key, value);
-  return copy;
-};
 
 export const relayMachine = setup({
   types: {
@@ -104,7 +95,8 @@ export const relayMachine = setup({
     events: {} as RelayEvent,
   },
   guards: {
-    anIdIsFree: ({ context }, registration: Registration) => idFor(context, registration) !== null,
+    anIdIsFree: ({ context }, registration: Registration) =>
+      context.agents.idFor(registration) !== null,
     isCurrentLink: ({ context }, { id, control }: { id: RendezvousId; control: LinkId }) =>
       context.agents.get(id)?.control === control,
     isItsPairing: ({ context }, { id, control, report }: ClientNote) =>
@@ -116,17 +108,9 @@ export const relayMachine = setup({
     welcomeAgent: (_, _params: { control: LinkId; id: RendezvousId | null }) => {},
     turnAway: (_, _params: { control: LinkId }) => {},
     dismissFormer: (_, _params: { control: LinkId | null }) => {},
-    admitAgent: assign({
-      agents: ({ context }, registration: Registration) => admitted(context, registration),
-    }),
-    noteStatus: assign({
-      agents: ({ context }, { id, status, atMs }: Report) => {
-        const agent = context.agents.get(id);
-        return agent
-          ? changed(context.agents, id, { ...agent, status, statusAtMs: atMs })
-          : context.agents;
-      },
-    }),
+    admitAgent: ({ context }, registration: Registration) => context.agents.admit(registration),
+    noteStatus: ({ context }, { id, status, atMs }: Report) =>
+      context.agents.note(id, status, atMs),
     passReports: ({ context: { pairings } }, { id, status }: Report) => {
       for (const report of status.clients)
         if (pairings.of(report.ticket)?.context.id === id)
@@ -134,17 +118,8 @@ export const relayMachine = setup({
     },
     passReport: ({ context }, { report }: ClientNote) =>
       context.pairings.send(report.ticket, { type: "CLIENT.REPORTED", report }),
-    noteLoss: assign({
-      agents: ({ context }, { id, atMs }: Loss) => {
-        const agent = context.agents.get(id);
-        return agent
-          ? changed(context.agents, id, { ...agent, control: null, lostAtMs: atMs })
-          : context.agents;
-      },
-    }),
-    forgetAgent: assign({
-      agents: ({ context }, { id }: Leave) => changed(context.agents, id, null),
-    }),
+    noteLoss: ({ context }, { id, atMs }: Loss) => context.agents.lose(id, atMs),
+    forgetAgent: ({ context }, { id }: Leave) => context.agents.forget(id),
     openPairing: ({ context, self }, { id, ticket, client, facts, waitMs, atMs }: Knock) => {
       const agent = context.agents.get(id);
       context.pairings.open({
@@ -161,7 +136,7 @@ export const relayMachine = setup({
     },
     presentAgent: ({ context }, registration: Registration) => {
       const { control, facts, atMs } = registration;
-      const id = idFor(context, registration);
+      const id = context.agents.idOf(registration);
       if (id === null) return;
       context.pairings.sendAll({ type: "AGENT.ARRIVED", agent: { control, facts }, atMs }, id);
     },
@@ -181,7 +156,7 @@ export const relayMachine = setup({
   id: "relay",
   context: ({ input }) => ({
     ...input,
-    agents: new Map(),
+    agents: new Registry(input),
     pairings: new Pairings(input.pairing),
   }),
   initial: "open",
@@ -194,14 +169,14 @@ export const relayMachine = setup({
             actions: [
               {
                 type: "dismissFormer",
-                params: ({ context, event }) => ({ control: formerLink(context, event) }),
+                params: ({ context, event }) => ({ control: context.agents.formerLink(event) }),
               },
               { type: "admitAgent", params: ({ event }) => event },
               {
                 type: "welcomeAgent",
                 params: ({ context, event }) => ({
                   control: event.control,
-                  id: idFor(context, event),
+                  id: context.agents.idOf(event),
                 }),
               },
               { type: "presentAgent", params: ({ event }) => event },

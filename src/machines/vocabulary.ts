@@ -9,6 +9,8 @@ export type RendezvousId = string & { readonly __brand: "RendezvousId" };
 export type LinkId = string & { readonly __brand: "LinkId" };
 /** A one-time word that joins an agent's dial-back to a pairing, and names the pairing ever after. */
 export type Ticket = string & { readonly __brand: "Ticket" };
+/** Whose an address is, as `holderOf` says: an IPv4 address, or the first half of an IPv6 one. */
+export type Holder = string & { readonly __brand: "Holder" };
 /** An agent's public identity key, base64. */
 export type IdentityKey = string & { readonly __brand: "IdentityKey" };
 

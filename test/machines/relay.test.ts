@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createActor, SimulatedClock } from "xstate";
 import { pairingMachine } from "../../src/machines/pairing.ts";
-import { idFor, remembered } from "../../src/machines/registry.ts";
 import { relayMachine } from "../../src/machines/relay.ts";
 import type {
   AgentFacts,
+  Holder,
   IdentityKey,
   LinkId,
   PairingOutcome,
@@ -44,13 +44,17 @@ function start() {
         dismissFormer: (_, { control }) => void (control && done.push(`${control} dismissed`)),
       },
     }),
-    { clock, input: { summonMs: 10_000, rememberMs: day, pairing } },
+    {
+      clock,
+      input: { summonMs: 10_000, rememberMs: day, agentsPerHolder: 9, lostMost: 9, pairing },
+    },
   ).start();
   const register = (control: string, ids: string[], by: string, atMs = 0): void =>
     actor.send({
       type: "AGENT.REGISTERED",
       control: link(control),
       address: "192.0.2.7",
+      holder: "192.0.2.7" as Holder,
       voucher: null,
       asked: id(ids[0] ?? ""),
       ids: ids.map(id),
@@ -120,22 +124,6 @@ test("nothing free: turned away", () => {
   register("c1", ["job"], "ann");
   register("c2", ["job"], "bob");
   assert.deepEqual(told(), ["c1 is job", "c2 turned away"]);
-});
-
-test("idFor and remembered are pure", () => {
-  const agents = new Map();
-  const registration = {
-    control: link("c"),
-    address: "192.0.2.7",
-    voucher: null,
-    asked: id("a"),
-    ids: [id("a")],
-    key: key("k"),
-    facts,
-    atMs: 0,
-  };
-  assert.equal(idFor({ agents, rememberMs: 1 }, registration), "a");
-  assert.deepEqual(remembered({ agents, rememberMs: 1 }, 0), new Map());
 });
 
 test("a knock on an agent that is there is summoned and spliced, and leaves nothing behind", async () => {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import type { RendezvousId } from "../../src/machines/vocabulary.ts";
 import { openFiles } from "../support/processes.ts";
 import { finished, program } from "../support/programs.ts";
 import { until } from "../support/until.ts";
@@ -143,7 +144,7 @@ test("fifty sessions at once on one agent, and each has its own words", async ()
     60_000,
   );
   assert.equal(
-    world.relay.rows().find(({ id }) => id === agent.rendezvous())?.clients.length,
+    world.relay.actor.getSnapshot().context.pairings.countOf(agent.rendezvous() as RendezvousId),
     sessionsAtOnce,
   );
   for (const one of everybody) one.child.stdin?.end("said\n");

@@ -6,9 +6,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "node:test";
-import { clientsPerId, holderOf } from "../../src/io/threshold.ts";
+import { newcomersPerHolder, newcomersPerId } from "../../src/io/newcomers.ts";
 import { handClock } from "../support/clock.ts";
-import { register, type Stranger, stranger } from "../support/stranger.ts";
+import { messages, register, type Stranger, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
 import { meet, type World } from "../support/world.ts";
 
@@ -82,18 +82,72 @@ test("a full relay says so, and answers its pages", () =>
     assert.equal(await answerOf(stranger(`${base}/agent/next`, "converge.agent.v1")), 101);
   }));
 
-test("an id has so many clients, whoever they are", () =>
+test("an id has so many clients that have not logged in, whoever they are", () =>
   inWorld(behindProxy, async (world, base) => {
     await register(world.relay.url, "crowded");
-    const links = Array.from({ length: clientsPerId }, (_, n) =>
+    const links = Array.from({ length: newcomersPerId }, (_, n) =>
       stranger(`${base}/client/crowded`, "converge.client.v1", from(`192.0.2.${n}`)),
     );
     for (const link of links) assert.equal(await answerOf(link), 101);
     assert.equal(await answerOf(stranger(`${base}/client/crowded`, "converge.client.v1")), 429);
     assert.deepEqual(reasonsOf(world), ["too many clients"]);
     links[0]?.socket.terminate();
-    await until("one is gone", () => world.relay.rows()[0]?.clients.length === clientsPerId - 1);
+    const { pairings } = world.relay.actor.getSnapshot().context;
+    await until("one is gone", () => pairings.size === newcomersPerId - 1);
     assert.equal(await answerOf(stranger(`${base}/client/crowded`, "converge.client.v1")), 101);
+  }));
+
+test("one address has a share of an id's clients, and another's get in", () =>
+  inWorld(behindProxy, async (world, base) => {
+    const agent = await register(world.relay.url, "public");
+    const knock = async (address: string): Promise<Stranger> => {
+      const link = stranger(`${base}/client/public`, "converge.client.v1", from(address));
+      await until("an answer", () => link.refusal() ?? link.isOpen());
+      return link;
+    };
+    const flood = (): Promise<Stranger[]> =>
+      Promise.all(Array.from({ length: 2 * newcomersPerHolder }, () => knock("192.0.2.66")));
+    const opened = (await flood()).filter((link) => link.isOpen());
+    assert.equal(opened.length, newcomersPerHolder);
+    assert.ok((await knock("192.0.2.1")).isOpen(), "another address is not disturbed");
+
+    // Who has logged in takes nobody's place.
+    const summoned = messages(agent).filter(({ type }) => type === "summon");
+    const login = { fingerprint: "SHA256:x", comment: "" };
+    for (const { ticket } of summoned.slice(0, 10))
+      agent.say({ type: "client", client: { ticket, kinds: [], login } });
+    await until(
+      "they are in",
+      () =>
+        world.relay.log.lines.filter(({ message }) => message === "client logged in").length === 10,
+    );
+    assert.equal((await flood()).filter((link) => link.isOpen()).length, 10);
+
+    // Nor does a link that is being closed, and whose peer does not answer that.
+    for (const { socket } of opened) socket.pause();
+    await world.clock.advance(10_000); // the agent dials nobody back
+    const again = await flood();
+    assert.equal(again.filter((link) => link.isOpen()).length, newcomersPerHolder);
+    for (const { socket } of opened) socket.terminate();
+  }));
+
+test("a login that another agent reports counts for nothing", () =>
+  inWorld(behindProxy, async (world, base) => {
+    const agent = await register(world.relay.url, "public");
+    const other = await register(world.relay.url, "other");
+    const knock = () => stranger(`${base}/client/public`, "converge.client.v1");
+    const links = Array.from({ length: newcomersPerHolder }, knock);
+    for (const link of links) assert.equal(await answerOf(link), 101);
+    const login = { fingerprint: "SHA256:x", comment: "" };
+    const tickets = messages(agent).flatMap(({ type, ticket }) =>
+      type === "summon" ? ticket : [],
+    );
+    assert.equal(tickets.length, newcomersPerHolder);
+    for (const ticket of tickets)
+      other.say({ type: "client", client: { ticket, kinds: [], login } });
+    other.say({ type: "status", status: { state: "held", leftMs: 1, held: true, clients: [] } });
+    await until("all was heard", () => world.relay.rows().some(({ held }) => held));
+    assert.equal(await answerOf(knock()), 429);
   }));
 
 test("a request that is never finished is cut after 15 s at most, and others are served", () =>
@@ -118,15 +172,19 @@ test("a request that is never finished is cut after 15 s at most, and others are
     for (const ms of await Promise.all(ends)) assert.ok(ms < 18_500, `${ms} ms`);
   }));
 
-test("the first half of an IPv6 address is its holder, however it is written", () => {
-  for (const [address, holder] of [
-    ["192.0.2.1", "192.0.2.1"],
-    ["unknown", "unknown"],
-    ["2001:db8::1", "2001:db8:0:0::/64"],
-    ["2001:0DB8:0:0:9:8:7:6", "2001:db8:0:0::/64"],
-    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
-    ["::1", "0:0:0:0::/64"],
-    ["fe80::1%eth0", "fe80:0:0:0::/64"],
-  ] as const)
-    assert.equal(holderOf(address), holder);
-});
+test("the addresses of one IPv6 /64 share their live feeds, and another's are not taken", () =>
+  inWorld(behindProxy, async (_world, base) => {
+    const stop = new AbortController();
+    const watch = async (address: string): Promise<number> => {
+      const asked = { ...from(address), signal: stop.signal };
+      return (await fetch(`${base}/api/sessions/live`, asked)).status;
+    };
+    const answers: number[] = [];
+    for (let n = 0; n < 60; n += 1) answers.push(await watch(`2001:db8::${(n % 20) + 1}`));
+    assert.deepEqual(
+      [200, 503].map((status) => answers.filter((answer) => answer === status).length),
+      [50, 10],
+    );
+    assert.equal(await watch("2001:db8:0:1::1"), 200);
+    stop.abort();
+  }));

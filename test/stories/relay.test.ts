@@ -41,7 +41,10 @@ describe("in the world", () => {
     const ready = await fetch(`${base(world)}/readyz`);
     assert.deepEqual([ready.status, await ready.json()], [200, { status: "ready" }]);
     const sessions = await fetch(`${base(world)}/api/sessions`);
-    assert.deepEqual([sessions.status, await sessions.json()], [200, { agents: [] }]);
+    assert.deepEqual(
+      [sessions.status, await sessions.json()],
+      [200, { agents: [], page: 1, pages: 1, found: 0, total: 0, clients: 0 }],
+    );
     for (const path of ["/nothing", "/agent/x", "/api", "//", "/%2e%2e/etc/passwd"])
       assert.equal((await fetch(`${base(world)}${path}`)).status, 404, path);
   });
@@ -99,6 +102,7 @@ describe("in the world", () => {
           { address: "127.0.0.1", state: "connected", kinds: ["shell"], login, ...known },
           { address: "127.0.0.1", state: "connected", kinds: ["sftp"], login, ...known },
         ],
+        moreClients: 0,
       },
     );
     const before = Number(clients[0]?.["agentBytes"]);

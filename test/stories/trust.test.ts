@@ -140,7 +140,7 @@ describe("the agent's ssh server", () => {
   let port: number;
   let listener: Program;
   before(async () => {
-    world = await meet();
+    world = await meet({}, { trustProxy: ["loopback"] });
     hold(world.agent);
     port = await freePort();
     const client = `${world.relay.url.href.replace(/\/$/, "")}/client/${world.agent.id}`;
@@ -166,7 +166,10 @@ describe("the agent's ssh server", () => {
 
   test("strangers by the dozen keep nobody out", async () => {
     const client = `${world.relay.url.href.replace(/\/$/, "")}/client/${world.agent.id}`;
-    const links = Array.from({ length: strangersMost + 15 }, () => stranger(client, null));
+    // From several addresses, each of which has a share only.
+    const links = Array.from({ length: strangersMost + 15 }, (_, n) =>
+      stranger(client, null, { headers: { "x-forwarded-for": `192.0.2.${n % 4}` } }),
+    );
     await until("all came through", () => links.every((link) => link.isOpen() || link.closed()));
     for (const link of links) if (link.isOpen()) link.socket.send("SSH-2.0-nobody\r\n");
     const { status, stdout } = await world.ssh(["echo in"]);

@@ -78,7 +78,7 @@ export async function openRelay(
     limits: { ...defaultLimits, ...limits },
   };
   const ports = openRelayPorts(full, clock, log);
-  const actor = startRelay(ports, clock);
+  const actor = startRelay(ports, clock, full.limits);
   const rows = (): AgentRow[] => roster(actor.getSnapshot(), clock.wall(), ports.countsOf);
   const assets = join(root, "dist/assets");
   const server: HttpServer = await ports.listen(

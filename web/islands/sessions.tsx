@@ -1,20 +1,24 @@
 /**
- * Sessions, live: takes the relay's events and keeps the table true. When the relay goes away it
- * says so and tries again by itself; while the tab is hidden it listens to nothing.
+ * Sessions, live: takes the relay's events and keeps the page true that the address shows. A search
+ * is the relay's work, and asked of it as it is typed. When the relay goes away it says so and tries
+ * again by itself; while the tab is hidden it listens to nothing.
  */
 import { effect, signal } from "@preact/signals";
 import { render } from "preact";
 import type { RosterChanges } from "../../src/actors/live-roster.ts";
-import type { AgentRow } from "../../src/actors/roster.ts";
-import { SessionsTable } from "../sessions.tsx";
+import type { RosterPage, RosterView } from "../../src/actors/roster.ts";
+import { queryOf, SessionsTable } from "../sessions.tsx";
 
 const retryMs = 2_000;
+/** From the last key of a search to the question. */
+const typedMs = 250;
 const place = document.getElementById("sessions");
 const live = document.getElementById("live");
-const filterLabel = document.getElementById("filter");
+const form = document.getElementById("search");
 
-const rows = signal<readonly AgentRow[] | null>(null);
-const filter = signal("");
+const asked = new URLSearchParams(location.search);
+let view: RosterView = { search: asked.get("q") ?? "", page: Number(asked.get("page")) || 1 };
+const shown = signal<RosterPage | null>(null);
 const now = signal(Date.now());
 /** The relay's clock minus this browser's. */
 let aheadMs = 0;
@@ -29,16 +33,17 @@ function say(text: string, state: "on" | "off"): void {
 
 function take(changes: RosterChanges): void {
   aheadMs = Date.parse(changes.at) - Date.now();
-  const known = new Map(changes.isWhole ? [] : rows.value?.map((row) => [row.id, row]));
+  const known = new Map(changes.isWhole ? [] : shown.value?.rows.map((row) => [row.id, row]));
   for (const id of changes.gone) known.delete(id);
   for (const row of changes.rows) known.set(row.id, row);
-  rows.value = [...known.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const rows = [...known.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  shown.value = { ...changes, rows };
 }
 
 function listen(): void {
   clearTimeout(retry);
   source?.close();
-  source = new EventSource("api/sessions/live");
+  source = new EventSource(`api/sessions/live${queryOf(view)}`);
   source.onopen = () => say("Live", "on");
   source.onmessage = (event) => take(JSON.parse(event.data));
   // A proxy's error page ends an EventSource for good, so trying again is ours.
@@ -49,19 +54,24 @@ function listen(): void {
   };
 }
 
-if (place && filterLabel) {
+function look(search: string): void {
+  if (search === view.search) return;
+  view = { search, page: 1 };
+  history.replaceState(null, "", `sessions${queryOf(view)}`);
+  listen();
+}
+
+if (place && form) {
   const base = place.dataset["base"] ?? "";
   effect(() => {
-    if (rows.value)
-      render(
-        <SessionsTable rows={rows.value} now={now} filter={filter.value} base={base} />,
-        place,
-      );
+    if (shown.value) render(<SessionsTable shown={shown.value} now={now} base={base} />, place);
   });
-  filterLabel.hidden = false;
-  filterLabel.addEventListener("input", (event) => {
-    filter.value = (event.target as HTMLInputElement).value;
+  let typed: ReturnType<typeof setTimeout> | undefined;
+  form.addEventListener("input", ({ target }) => {
+    clearTimeout(typed);
+    typed = setTimeout(() => look((target as HTMLInputElement).value.trim()), typedMs);
   });
+  form.addEventListener("submit", (event) => event.preventDefault());
   setInterval(() => {
     if (!document.hidden) now.value = Date.now() + aheadMs;
   }, 1_000);
