@@ -25,6 +25,8 @@ export const refusalReasons = [
   "issuer",
   "full",
   "too fast",
+  "too many requests",
+  "unread",
   "too many agents",
   "too many misses",
   "too many waiting",

@@ -5,13 +5,14 @@
 import { readFileSync, unwatchFile, watchFile } from "node:fs";
 import { createServer, type IncomingMessage } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { createSecureContext } from "node:tls";
 import Fastify, { type FastifyInstance } from "fastify";
 import { ConvergeError, reasonOf } from "../actors/errors.ts";
 import type { Log } from "../actors/ports.ts";
 import type { MetricsAnswer } from "./metrics-server.ts";
+import type { PlainHttp } from "./plain-http.ts";
 
 export interface HttpServerConfig {
   readonly host: string;
@@ -26,6 +27,7 @@ export interface HttpServerViews {
   /** Null when metrics have a port of their own. */
   readonly metrics: MetricsAnswer | null;
   sessions(): unknown;
+  readonly plain: PlainHttp;
   /** Adds the pages. */
   addPages(app: FastifyInstance): Promise<void>;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
@@ -76,17 +78,23 @@ export async function listen(
   views: HttpServerViews,
   log: Log,
 ): Promise<HttpServer> {
+  const { plain } = views;
   const app = Fastify({
     logger: false,
     bodyLimit: 1024,
     forceCloseConnections: true,
-    serverFactory: (handler) =>
-      config.tls
+    serverFactory: (answer) => {
+      const handler: typeof answer = (request, response) => {
+        if (plain.mayAsk(request, response)) answer(request, response);
+      };
+      const server = config.tls
         ? createTlsServer(
             { ...limits, handshakeTimeout: handshakeMs, ...readTls(config.tls) },
             handler,
           )
-        : createServer(limits, handler),
+        : createServer(limits, handler);
+      return server.on("connection", plain.came);
+    },
   });
   app.addHook("onSend", (_request, reply, _payload, done) => {
     reply.header("x-content-type-options", "nosniff");
@@ -123,14 +131,9 @@ export async function listen(
   app.setNotFoundHandler((_request, reply) =>
     reply.code(404).send({ error: "There is nothing at this path." }),
   );
-  app.server.on("upgrade", views.upgrade);
-  const sockets = new Set<Socket>();
-  function forget(this: Socket): void {
-    sockets.delete(this);
-  }
-  app.server.on("connection", (socket: Socket) => {
-    sockets.add(socket);
-    socket.on("close", forget); // one for all: a websocket carries it to its end
+  app.server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    plain.upgrades(request);
+    views.upgrade(request, socket, head);
   });
 
   try {
@@ -145,9 +148,7 @@ export async function listen(
     port,
     close: async () => {
       stopWatching?.();
-      const late = setTimeout(() => {
-        for (const socket of sockets) socket.destroy();
-      }, closeMs);
+      const late = setTimeout(plain.destroyAll, closeMs);
       await app.close();
       clearTimeout(late);
     },

@@ -3,12 +3,15 @@
  * `Forwarded`-like headers are believed only from the addresses that the administrator listed.
  */
 import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import proxyAddr from "proxy-addr";
 import { plainText } from "./text.ts";
 
 export interface Origin {
   /** The peer's IP address, without the `::ffff:` of mapped ones. */
   addressOf(request: IncomingMessage): string;
+  /** The same of a connection that has asked nothing yet; null of a proxy that is believed, for it has many clients. */
+  peerOf(socket: Pick<Socket, "remoteAddress">): string | null;
   /** The relay's own URL up to and including the context path, without a slash at the end. */
   baseOf(request: IncomingMessage): string;
   /** Whether an `Origin` header (RFC 6454 7) names this relay's own pages. */
@@ -36,6 +39,9 @@ function canonicalHost(host: string, isSecure: boolean): string {
     return "";
   }
 }
+
+/** An IPv4 address that a socket for both families wrote as RFC 4291 2.5.5.2 has it. */
+const unmapped = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/, "");
 
 export function originOf(config: OriginConfig): Origin {
   const trust = proxyAddr.compile([...config.trustProxy]);
@@ -67,11 +73,13 @@ export function originOf(config: OriginConfig): Origin {
   return {
     addressOf: (request) => {
       try {
-        return plainText(proxyAddr(request, trust).replace(/^::ffff:(?=\d+\.)/, ""), 60);
+        return plainText(unmapped(proxyAddr(request, trust)), 60);
       } catch {
         return plainText(request.socket.remoteAddress ?? "unknown", 60);
       }
     },
+    peerOf: ({ remoteAddress = "unknown" }) =>
+      isTrusted(remoteAddress) ? null : unmapped(remoteAddress),
     baseOf: (request) =>
       config.publicUrl
         ? config.publicUrl.href.replace(/\/+$/, "")

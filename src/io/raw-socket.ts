@@ -32,6 +32,14 @@ export function isBetweenMessages(socket: WebSocket): boolean {
   );
 }
 
+/** The TCP socket beneath one that may be TLS. */
+export const socketBelow = (socket: Socket): Socket =>
+  "encrypted" in socket ? ((Reflect.get(socket, "_parent") as Socket | null) ?? socket) : socket;
+
+/** Bytes of the write under way that the system has not taken yet. */
+export const queuedBytes = (socket: Socket): number =>
+  (Reflect.get(socket, "_handle") as { writeQueueSize?: number } | null)?.writeQueueSize ?? 0;
+
 /** Lets `ws` act on bytes as if it had read them: on a ping, a pong, a close, or a fault. */
 export const feed = (socket: WebSocket, bytes: Buffer): void =>
   insides(socket)._receiver.write(bytes);

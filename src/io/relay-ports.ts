@@ -12,8 +12,10 @@ import { type Links, openLinks } from "./links.ts";
 import { writeFact } from "./log.ts";
 import { openMetrics } from "./metrics.ts";
 import { serveMetrics } from "./metrics-server.ts";
+import { openFilesMost } from "./open-files.ts";
 import { type OriginConfig, originOf } from "./origin.ts";
 import { addPages, type PagesConfig, type Site } from "./pages.ts";
+import { openPlainHttp, websocketsIn } from "./plain-http.ts";
 import { watchPolicy } from "./policy.ts";
 import { openRefusals } from "./refusals.ts";
 import { type Limits, openThreshold } from "./threshold.ts";
@@ -46,11 +48,15 @@ export function openRelayPorts(
     metrics.count(fact);
   };
   const { contextPath } = config;
-  const threshold = openThreshold(config.limits, links.size, clock);
+  const files = openFilesMost();
+  const maxConnections = Math.min(config.limits.maxConnections, websocketsIn(files));
+  const threshold = openThreshold({ ...config.limits, maxConnections }, links.size, clock);
   const policy = watchPolicy(config.policy, log);
   const voucher = openVoucher(policy.now, clock);
   const doorway = openDoorway(links, origin, threshold, voucher, contextPath, clock, record);
   const { note: noteRefusal } = openRefusals(origin, record);
+  const probes = ["/healthz", "/readyz", "/metrics"].map((path) => contextPath + path);
+  const plain = openPlainHttp(origin, noteRefusal, probes, files, clock);
   let isDraining = false;
   const closeAll = (): void => {
     for (const link of links.all())
@@ -97,6 +103,7 @@ export function openRelayPorts(
           isDraining: () => isDraining,
           metrics: alone ? null : answer,
           sessions: () => live.now().rows,
+          plain,
           addPages: (app) => addPages(app, { contextPath, ...folders }, views),
           upgrade: doorway.upgrade,
         },
