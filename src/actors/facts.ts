@@ -20,6 +20,7 @@ export const refusalReasons = [
   "url too long",
   "no such path",
   "bad request",
+  "host",
   "origin",
   "token",
   "issuer",

@@ -40,6 +40,9 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
+/** Paths, below the context path, that are for machines which look whether the relay is well. */
+export const probes = ["/healthz", "/readyz", "/metrics"] as const;
+
 /** How often certificate files are looked at; watching by event misses renames over a mount. */
 const certificateMs = 1_000;
 /** A request that comes slowly, or stops, is cut: headers after 10 s, all of it after 15 s. */

@@ -14,6 +14,11 @@ export interface Origin {
   peerOf(socket: Pick<Socket, "remoteAddress">): string | null;
   /** The relay's own URL up to and including the context path, without a slash at the end. */
   baseOf(request: IncomingMessage): string;
+  /**
+   * Null when the name under which this was asked is one of the relay's, or it does not know its
+   * own; else a sentence (for RFC 9110 15.5.20) that says what to do.
+   */
+  misdirected(request: IncomingMessage): string | null;
   /** Whether an `Origin` header (RFC 6454 7) names this relay's own pages. */
   isOwn(request: IncomingMessage, page: string): boolean;
   /** Every `host[:port]` under which a peer may rightly know this relay. */
@@ -22,6 +27,8 @@ export interface Origin {
 
 export interface OriginConfig {
   readonly publicUrl: URL | null;
+  /** Host names without a port that are as good as that of `publicUrl`, in the form that URLs have. */
+  readonly alsoHosts: readonly string[];
   /** `""` or `/x`. */
   readonly contextPath: string;
   /** Addresses and CIDR ranges, checked before. */
@@ -49,7 +56,8 @@ export function originOf(config: OriginConfig): Origin {
     const value = request.headers[`x-forwarded-${name}`];
     const peer = request.socket.remoteAddress ?? "";
     if (typeof value !== "string" || !isTrusted(peer)) return null;
-    return plainText(value.split(",")[0]?.trim() ?? "", 300);
+    // Each proxy adds to the right (RFC 7239 4): what is left of it a client may have written.
+    return plainText(value.split(",").at(-1)?.trim() ?? "", 300);
   };
   const isTrusted = (address: string): boolean => {
     try {
@@ -70,6 +78,9 @@ export function originOf(config: OriginConfig): Origin {
     canonicalHost(plainText(request.headers.host ?? "", 300), config.hasTls),
     ...(config.publicUrl ? [config.publicUrl.host] : []),
   ];
+  const names = config.publicUrl && [config.publicUrl.hostname, ...config.alsoHosts];
+  const isNamed = (host: string): boolean =>
+    names === null || names.includes(host.replace(/:\d+$/, ""));
   return {
     addressOf: (request) => {
       try {
@@ -84,7 +95,16 @@ export function originOf(config: OriginConfig): Origin {
       config.publicUrl
         ? config.publicUrl.href.replace(/\/+$/, "")
         : `${isSecure(request) ? "https" : "http"}://${seenHost(request)}${config.contextPath}`,
-    isOwn: (request, page) => URL.canParse(page) && hostsOf(request).includes(new URL(page).host),
+    misdirected: (request) => {
+      const host = seenHost(request);
+      if (isNamed(host)) return null;
+      const name = host.replace(/:\d+$/, "") || "NAME";
+      return `This relay is ${config.publicUrl?.host}, and not ${host || "what the Host header says"}: use that name, or start the relay with --also-host ${name} too.`;
+    },
+    isOwn: (request, page) => {
+      const { host = "" } = URL.canParse(page) ? new URL(page) : {};
+      return host !== "" && isNamed(host) && hostsOf(request).includes(host);
+    },
     hostsOf,
   };
 }

@@ -3,7 +3,6 @@
  * sessions. It knows paths, headers and caches; what a page says comes from `Site`.
  */
 import { existsSync, readFileSync } from "node:fs";
-import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import compress from "@fastify/compress";
 import serveFiles from "@fastify/static";
@@ -12,6 +11,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { LiveRoster, RosterChanges } from "../actors/live-roster.ts";
 import { bootstraps, bootstrapsIn } from "./bootstrap.ts";
 import { aliases, type DownloadFile, downloadsIn, isServed } from "./downloads.ts";
+import { guardHost, varies } from "./host-guard.ts";
+import { probes } from "./http-server.ts";
+import type { Origin } from "./origin.ts";
 import type { WatchedPolicy } from "./policy.ts";
 import type { Refusals } from "./refusals.ts";
 import { audienceOf, guardSessions, type SessionsFor } from "./sessions-guard.ts";
@@ -48,10 +50,7 @@ export interface PagesConfig {
 export interface PagesViews {
   readonly site: Site;
   readonly live: LiveRoster;
-  baseOf(request: IncomingMessage): string;
-  addressOf(request: IncomingMessage): string;
-  /** Whether an `Origin` header names this relay. */
-  isOwn(request: IncomingMessage, page: string): boolean;
+  readonly origin: Origin;
   readonly policy: WatchedPolicy;
   readonly noteRefusal: Refusals["note"];
 }
@@ -98,16 +97,12 @@ export async function addPages(
   config: PagesConfig,
   views: PagesViews,
 ): Promise<void> {
-  const { site, live, baseOf, addressOf, isOwn, policy, noteRefusal } = views;
+  const { site, live, origin, policy, noteRefusal } = views;
+  const { baseOf, addressOf } = origin;
   const { contextPath } = config;
   const filesNow = downloadsIn(config.downloads);
-  app.addHook("onRequest", (request, reply, done) => {
-    const { origin } = request.headers;
-    if (origin === undefined || isOwn(request.raw, origin)) return done();
-    const error = "Pages of other sites may not ask here.";
-    noteRefusal(request.raw, "origin", 403, error);
-    reply.code(403).send({ error });
-  });
+  const open = probes.map((path) => contextPath + path);
+  guardHost(app, origin, open, noteRefusal);
   guardSessions(app, contextPath, policy.now, noteRefusal);
   app.addHook("onSend", (_request, reply, _payload, done) => {
     reply.headers(securityHeaders);
@@ -145,6 +140,7 @@ export async function addPages(
       };
       return reply
         .header("cache-control", name === "sessions" ? "no-store" : "no-cache")
+        .header("vary", varies)
         .type("text/html; charset=utf-8")
         .send(site.render(name, facts));
     });
@@ -156,7 +152,7 @@ async function addDownloads(
   app: FastifyInstance,
   { contextPath, downloads, bootstrap }: PagesConfig,
   filesNow: () => Promise<DownloadFile[]>,
-  baseOf: PagesViews["baseOf"],
+  baseOf: Origin["baseOf"],
 ): Promise<void> {
   const plain = "text/plain; charset=utf-8";
   app.get(`${contextPath}/static/SHA256SUMS`, async (_request, reply) => {
@@ -186,7 +182,8 @@ async function addDownloads(
       const base = baseOf(request.raw);
       if (isHostless(base)) return reply.code(400).send(hostless);
       const text = script(name, base, await filesNow());
-      return reply.header("cache-control", "no-cache").type(plain).send(text);
+      const headers = { "cache-control": "no-cache", vary: varies };
+      return reply.headers(headers).type(plain).send(text);
     });
 }
 
@@ -217,7 +214,7 @@ function addFeed(
   path: string,
   live: LiveRoster,
   policy: WatchedPolicy,
-  addressOf: PagesViews["addressOf"],
+  addressOf: Origin["addressOf"],
 ): void {
   let open = 0;
   const openAt = new Map<string, number>();

@@ -7,7 +7,7 @@ import type { RelayFact } from "../actors/facts.ts";
 import type { LiveRoster } from "../actors/live-roster.ts";
 import type { Log, RelayPorts } from "../actors/ports.ts";
 import { openDoorway } from "./doorway.ts";
-import { type HttpServer, type HttpServerConfig, listen } from "./http-server.ts";
+import { type HttpServer, type HttpServerConfig, listen, probes } from "./http-server.ts";
 import { type Links, openLinks } from "./links.ts";
 import { writeFact } from "./log.ts";
 import { openMetrics } from "./metrics.ts";
@@ -55,8 +55,8 @@ export function openRelayPorts(
   const voucher = openVoucher(policy.now, clock);
   const doorway = openDoorway(links, origin, threshold, voucher, contextPath, clock, record);
   const { note: noteRefusal } = openRefusals(origin, record);
-  const probes = ["/healthz", "/readyz", "/metrics"].map((path) => contextPath + path);
-  const plain = openPlainHttp(origin, noteRefusal, probes, files, clock);
+  const open = probes.map((path) => contextPath + path);
+  const plain = openPlainHttp(origin, noteRefusal, open, files, clock);
   let isDraining = false;
   const closeAll = (): void => {
     for (const link of links.all())
@@ -90,8 +90,7 @@ export function openRelayPorts(
     },
     countsOf: links.countsOf,
     listen: async ({ metricsAt, ...where }, { site, live, ...folders }) => {
-      const { baseOf, addressOf, isOwn } = origin;
-      const views = { site, live, baseOf, addressOf, isOwn, policy, noteRefusal };
+      const views = { site, live, origin, policy, noteRefusal };
       const answer = {
         contentType: metrics.contentType,
         text: () => metrics.text({ census: live.census(), totals: links.totals(), isDraining }),

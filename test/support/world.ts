@@ -71,6 +71,7 @@ export async function openRelay(
   const { port = 0, tls, limits, policy = null, downloads, ...origin } = config;
   const full = {
     publicUrl: null,
+    alsoHosts: [],
     contextPath: "",
     trustProxy: [],
     hasTls: Boolean(tls),
