@@ -253,6 +253,8 @@ export function openDoorway(
       if (door.kind === "none") return refuse(request, socket, door);
       // Programs send no Origin. A page that does is somebody else's, or has nothing to do here.
       const page = request.headers.origin;
+      const wrongName = page === undefined ? null : origin.misdirected(request);
+      if (wrongName !== null) return sayNo("host", 421, wrongName);
       if (page !== undefined && !(door.kind === "client" && origin.isOwn(request, page)))
         return sayNo("origin", 403, "Web pages of others may not come in here.");
       const address = origin.addressOf(request);
