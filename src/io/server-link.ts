@@ -17,7 +17,7 @@ import {
   opcodes,
 } from "./frames.ts";
 import type { Pinged } from "./pinger.ts";
-import { type InPlace, readInto } from "./raw-socket.ts";
+import { type InPlace, read, readInto } from "./raw-socket.ts";
 import { giveBack, type Room, sharedRoom, takeRoom } from "./read-room.ts";
 import { closeMs, closeReason, unheard } from "./socket.ts";
 import { type CloseCode, closeCodes } from "./wire.ts";
@@ -58,6 +58,8 @@ type Owned = Socket & { [kLink]: ServerLink };
 export class ServerLink extends FrameReader implements Pinged, InPlace {
   readyState = 1;
   isPaused = false;
+  /** Whether it is one of those that are read fast: what waits for its other end is not. */
+  mayTakeRoom = false;
   /** Where bytes are read to. */
   room: Room = sharedRoom;
   sink: Sink | null = null;
@@ -130,7 +132,7 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
       this.sink?.take(this, this.start, this.end, bytes);
     if (!this.#isInPlace) return;
     const isShared = this.room === sharedRoom;
-    if (isShared ? bytes < manyBytes : bytes >= fewBytes) return;
+    if (isShared ? bytes < manyBytes || !this.mayTakeRoom : bytes >= fewBytes) return;
     giveBack(this.room);
     this.room = isShared ? takeRoom() : sharedRoom;
   }
@@ -144,12 +146,14 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
 
   pause(): void {
     this.isPaused = true;
-    this.#socket.pause();
+    if (this.#isInPlace) this.#socket.pause();
+    else read(this.#socket, false);
   }
 
   resume(): void {
     this.isPaused = false;
-    this.#socket.resume();
+    if (this.#isInPlace) this.#socket.resume();
+    else read(this.#socket, true);
   }
 
   /** Writes a whole frame as it is, if the link is open; `written` is called when it has left. */
