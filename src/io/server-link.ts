@@ -47,8 +47,8 @@ const isCode = (code: number): boolean =>
   (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) ||
   (code >= 3000 && code <= 4999);
 
-/** So many bytes may wait for a peer that is sent a pong. */
-const pongsMost = 64 * 1024;
+/** So many pongs may wait for a peer to read them: each costs more than its few bytes. */
+const pongsMost = 64;
 const nothing = Buffer.alloc(0);
 
 const kLink = Symbol("link");
@@ -73,6 +73,8 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
   /** Whether the system reads into the room, so that it may change after a read. */
   #isInPlace = false;
   #late: unknown = null;
+  /** That wait to be written. */
+  #pongs = 0;
 
   constructor() {
     super(0, true);
@@ -210,8 +212,13 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
   #control(frame: Buffer): void {
     const { opcode, data } = controlIn(frame);
     // RFC 6455 5.5.3 lets pings go unanswered; who does not read the answers shall not fill memory.
-    if (opcode === opcodes.ping)
-      return this.bufferedAmount < pongsMost ? this.write(frameOf(opcodes.pong, data)) : undefined;
+    if (opcode === opcodes.ping) {
+      if (this.#pongs >= pongsMost || this.readyState !== this.OPEN) return;
+      this.#pongs += 1;
+      return this.write(frameOf(opcodes.pong, data), () => {
+        this.#pongs -= 1;
+      });
+    }
     const isEmpty = data.length === 0;
     const code = data.length < 2 ? 0 : data.readUInt16BE(0);
     if (!isEmpty && !isCode(code)) return this.#fail(closeCodes.protocolError);

@@ -131,6 +131,24 @@ for (const isTls of [false, true])
         assert.ok(grown <= parked * 2 * earlyBytes + besides, `${grown} bytes`);
       }));
 
+test("pings of who does not read the answers cost next to nothing", () =>
+  inLinks(false, async (open) => {
+    const { far, near } = await open();
+    far.pause();
+    const large = Buffer.alloc(16 * 1024, frame(0x8a, "no frame of ours, and nobody reads it"));
+    while (near.bufferedAmount === 0) {
+      near.write(large);
+      await turn();
+    }
+    const pings = Buffer.concat(Array.from({ length: 1_000 }, () => frame(0x89)));
+    const before = memory();
+    const from = near.bytesRead;
+    for (let n = 1; n <= 100; n += 1) far.write(pings);
+    await until("they were read", () => near.bytesRead - from === 100 * pings.length);
+    const grown = memory() - before;
+    assert.ok(grown <= besides, `${grown} bytes`);
+  }));
+
 test("small frames for who does not read them cost what they are counted as", () =>
   inLinks(false, async (open, links) => {
     const [client, agent] = [await open(), await open()];
