@@ -37,7 +37,10 @@ import {
 
 const draining = ["draining", 503, "The relay is restarting: try again."] as const;
 
-/** Of one message (RFC 6455 5.4): ours has one, and each costs more than its bytes. */
+/**
+ * Of one message (RFC 6455 5.4), and pieces in which its bytes are read: ours has one, in as many as
+ * it has segments, and each costs more than its bytes.
+ */
 const fragmentsMost = 1_024;
 
 /** How long an agent may take to answer the challenge. */
@@ -90,6 +93,7 @@ export function openDoorway(
   const control = new WebSocketServer({
     ...common,
     maxFragments: fragmentsMost,
+    maxBufferedChunks: fragmentsMost,
     maxPayload: controlMaxBytes,
   });
   // Of a data link `ws` makes the handshake only, and then this.
