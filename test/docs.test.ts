@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
 import { refusalReasons } from "../src/actors/facts.ts";
-import { messageTypes } from "../src/io/messages.ts";
+import { clientsMost, lengths, messageTypes } from "../src/io/messages.ts";
 import { families } from "../src/io/metrics.ts";
 import {
   closeCodes,
@@ -135,10 +135,15 @@ test("the protocol's bounds are those of the code", () => {
     [`at most ${dataMaxBytes / 1024 / 1024} MiB`, dataMaxBytes],
     [`more than ${controlMost} messages`, controlMost],
     [`or ${controlPerSecond} a second`, controlPerSecond],
+    [`at most ${clientsMost}, each`, clientsMost],
     [`each ${pingMs / 1000} s`, pingMs],
     [`after ${silentMs / 1000} s`, silentMs],
   ] as const)
     assert.ok(protocol.includes(words), `${words} (${value})`);
+  assert.deepEqual(
+    table(protocol, "text"),
+    Object.entries(lengths).map(([name, most]) => [name, String(most)]),
+  );
 });
 
 for (const name of ["docs/operating.md", "docs/protocol.md"])
