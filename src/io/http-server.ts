@@ -3,12 +3,13 @@
  * It knows no session: what it shows is handed in as functions.
  */
 import { readFileSync, unwatchFile, watchFile } from "node:fs";
-import { createServer, type IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createSecureContext } from "node:tls";
 import Fastify, { type FastifyInstance } from "fastify";
+import { confine, faultsIn } from "../actors/confine.ts";
 import { ConvergeError, reasonOf } from "../actors/errors.ts";
 import type { Log } from "../actors/ports.ts";
 import type { MetricsAnswer } from "./metrics-server.ts";
@@ -82,21 +83,28 @@ export async function listen(
   log: Log,
 ): Promise<HttpServer> {
   const { plain } = views;
+  const fault = faultsIn(log);
   const app = Fastify({
     logger: false,
     bodyLimit: 1024,
     forceCloseConnections: true,
     serverFactory: (answer) => {
-      const handler: typeof answer = (request, response) => {
-        if (plain.mayAsk(request, response)) answer(request, response);
-      };
+      const handler = confine(
+        fault,
+        "request",
+        (request: IncomingMessage, response: ServerResponse) => {
+          if (plain.mayAsk(request, response)) answer(request, response);
+        },
+        (_request, response) => void response.destroy(),
+      );
       const server = config.tls
         ? createTlsServer(
             { ...limits, handshakeTimeout: handshakeMs, ...readTls(config.tls) },
             handler,
           )
         : createServer(limits, handler);
-      return server.on("connection", plain.came);
+      const drop = (socket: Socket): void => void socket.destroy();
+      return server.on("connection", confine(fault, "connection", plain.came, drop));
     },
   });
   app.addHook("onSend", (_request, reply, _payload, done) => {
@@ -134,10 +142,16 @@ export async function listen(
   app.setNotFoundHandler((_request, reply) =>
     reply.code(404).send({ error: "There is nothing at this path." }),
   );
-  app.server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    plain.upgrades(request);
-    views.upgrade(request, socket, head);
-  });
+  const upgrade = confine(
+    fault,
+    "upgrade",
+    (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      plain.upgrades(request);
+      views.upgrade(request, socket, head);
+    },
+    (_request, socket) => void socket.destroy(),
+  );
+  app.server.on("upgrade", upgrade);
 
   try {
     await app.listen({ host: config.host, port: config.port });

@@ -4,6 +4,7 @@
  */
 import type { WebSocket } from "ws";
 import type { Clock } from "../actors/clock.ts";
+import { confineEvents, type NoteFault } from "../actors/confine.ts";
 import type { LinkId, SpliceReport } from "../machines/vocabulary.ts";
 import type { ToAgent, ToClient } from "./messages.ts";
 import { openPinger } from "./pinger.ts";
@@ -38,10 +39,10 @@ export interface Links {
   size(): number;
 }
 
-export function openLinks(clock: Clock): Links {
+export function openLinks(clock: Clock, note: NoteFault): Links {
   const controls = new Map<LinkId, WebSocket>();
   const ends = new Map<LinkId, SpliceEnd>();
-  const pinger = openPinger(clock);
+  const pinger = openPinger(clock, note);
   const running = new Set<Splice>();
   const over: Counts = { clientBytes: 0, agentBytes: 0, pauses: 0 };
   const addTo = (sum: Counts, { clientBytes, agentBytes, pauses }: Counts): Counts => {
@@ -55,6 +56,7 @@ export function openLinks(clock: Clock): Links {
     addControl: (socket) => {
       const link = nextLink("control");
       controls.set(link, socket);
+      confineEvents(socket, note, "control link", () => socket.terminate());
       socket.on("close", () => controls.delete(link));
       socket.on("error", unheard);
       pingRegularly(socket, clock);
@@ -63,11 +65,15 @@ export function openLinks(clock: Clock): Links {
     addData: (socket, left) => {
       const link = nextLink("data");
       const watch = pinger.add(socket);
-      const end = new SpliceEnd(socket, () => {
-        ends.delete(link);
-        pinger.remove(watch);
-        left?.();
-      });
+      const end = new SpliceEnd(
+        socket,
+        () => {
+          ends.delete(link);
+          pinger.remove(watch);
+          left?.();
+        },
+        note,
+      );
       ends.set(link, end);
       socket.begin(end, earlyMostBytes, clock);
       return link;

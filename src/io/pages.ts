@@ -8,6 +8,7 @@ import compress from "@fastify/compress";
 import serveFiles from "@fastify/static";
 import { parse, serialize } from "cookie";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { confine, type NoteFault } from "../actors/confine.ts";
 import type { LiveRoster, RosterChanges } from "../actors/live-roster.ts";
 import { bootstraps, bootstrapsIn } from "./bootstrap.ts";
 import { aliases, type DownloadFile, downloadsIn, isServed } from "./downloads.ts";
@@ -53,6 +54,7 @@ export interface PagesViews {
   readonly origin: Origin;
   readonly policy: WatchedPolicy;
   readonly noteRefusal: Refusals["note"];
+  readonly fault: NoteFault;
 }
 
 const cookieName = "converge-usage";
@@ -97,7 +99,7 @@ export async function addPages(
   config: PagesConfig,
   views: PagesViews,
 ): Promise<void> {
-  const { site, live, origin, policy, noteRefusal } = views;
+  const { site, live, origin, policy, noteRefusal, fault } = views;
   const { baseOf, addressOf } = origin;
   const { contextPath } = config;
   const filesNow = downloadsIn(config.downloads);
@@ -144,7 +146,7 @@ export async function addPages(
         .type("text/html; charset=utf-8")
         .send(site.render(name, facts));
     });
-  addFeed(app, `${contextPath}/api/sessions/live`, live, policy, addressOf);
+  addFeed(app, `${contextPath}/api/sessions/live`, live, policy, addressOf, fault);
 }
 
 /** What machines fetch: files with validators and ranges, their hashes, and the scripts. */
@@ -215,6 +217,7 @@ function addFeed(
   live: LiveRoster,
   policy: WatchedPolicy,
   addressOf: Origin["addressOf"],
+  fault: NoteFault,
 ): void {
   let open = 0;
   const openAt = new Map<string, number>();
@@ -248,12 +251,23 @@ function addFeed(
       if (raw.writableLength > feedMaxBytes) raw.destroy();
       else raw.write(text);
     };
+    const drop = (): void => void raw.destroy();
     const tell = (changes: RosterChanges): void => send(textOf(changes));
     tell(live.now());
-    const watching = live.changes.subscribe(tell);
+    const watching = live.changes.subscribe({
+      next: confine(fault, "live feed", tell, drop),
+      error: (error) => {
+        fault("live feed", error);
+        drop();
+      },
+    });
     // Who may still see comes back by itself.
-    watching.add(policy.changes.subscribe(() => raw.end()));
-    const ping = setInterval(() => send(": here\n\n"), feedPingMs);
+    const end = confine(fault, "live feed", () => void raw.end(), drop);
+    watching.add(policy.changes.subscribe(end));
+    const ping = setInterval(
+      confine(fault, "live feed", () => send(": here\n\n"), drop),
+      feedPingMs,
+    );
     raw.once("close", () => {
       open -= 1;
       const left = (openAt.get(address) ?? 1) - 1;

@@ -6,6 +6,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Clock } from "../actors/clock.ts";
+import { confine, type NoteFault } from "../actors/confine.ts";
 import type { RefusalReason } from "../actors/facts.ts";
 import type { Origin } from "./origin.ts";
 import { queuedBytes, socketBelow } from "./raw-socket.ts";
@@ -66,6 +67,7 @@ export interface PlainHttp {
 export function openPlainHttp(
   { addressOf, peerOf }: Origin,
   note: Refusals["note"],
+  fault: NoteFault,
   probes: readonly string[],
   files: number,
   clock: Clock,
@@ -132,20 +134,26 @@ export function openPlainHttp(
     leave(this);
   }
 
-  let timer: unknown = null;
-  const look = (): void => {
-    const now = clock.now();
-    for (const visit of visits.values()) {
+  const lookAt = confine(
+    fault,
+    "answer",
+    (visit: Visit, now: number) => {
       const { socket } = visit.request;
       const taken = socket.bytesWritten - socket.writableLength;
       const queued = queuedBytes(socket);
       const isMoved = taken > visit.taken || queued < visit.queued;
       if (socket.writableLength === 0 || isMoved) visit.movedMs = now;
       Object.assign(visit, { taken, queued });
-      if (now - visit.movedMs < unreadMs) continue;
+      if (now - visit.movedMs < unreadMs) return;
       note(visit.request, "unread", 408, `nothing was taken for ${unreadMs / 1_000} s`);
       socket.destroy();
-    }
+    },
+    ({ request }) => void request.socket.destroy(),
+  );
+  let timer: unknown = null;
+  const look = (): void => {
+    const now = clock.now();
+    for (const visit of visits.values()) lookAt(visit, now);
     if (visits.size > 0) timer = clock.setTimeout(look, lookMs);
   };
 

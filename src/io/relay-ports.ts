@@ -3,6 +3,7 @@
  * Nothing is decided here.
  */
 import type { Clock } from "../actors/clock.ts";
+import { confine, confineTimers, faultsIn } from "../actors/confine.ts";
 import type { RelayFact } from "../actors/facts.ts";
 import type { LiveRoster } from "../actors/live-roster.ts";
 import type { Log, RelayPorts } from "../actors/ports.ts";
@@ -37,16 +38,21 @@ export interface OpenRelayPorts extends RelayPorts {
 
 export function openRelayPorts(
   config: OriginConfig & { limits: Limits; policy: string | null },
-  clock: Clock,
+  givenClock: Clock,
   log: Log,
 ): OpenRelayPorts {
-  const links = openLinks(clock);
+  const fault = faultsIn(log);
+  const clock = confineTimers(givenClock, fault);
+  const links = openLinks(clock, fault);
   const origin = originOf(config);
   const metrics = openMetrics();
-  const record = (fact: RelayFact): void => {
+  /** What throws has not done what it was asked for, and that is all; a pairing's own time ends it. */
+  const port = <A extends unknown[]>(what: string, act: (...args: A) => void) =>
+    confine(fault, what, act, () => {});
+  const record = port("fact", (fact: RelayFact) => {
     writeFact(log, fact);
     metrics.count(fact);
-  };
+  });
   const { contextPath } = config;
   const files = openFilesMost();
   const maxConnections = Math.min(config.limits.maxConnections, websocketsIn(files));
@@ -56,7 +62,7 @@ export function openRelayPorts(
   const doorway = openDoorway(links, origin, threshold, voucher, contextPath, clock, record);
   const { note: noteRefusal } = openRefusals(origin, record);
   const open = probes.map((path) => contextPath + path);
-  const plain = openPlainHttp(origin, noteRefusal, open, files, clock);
+  const plain = openPlainHttp(origin, noteRefusal, fault, open, files, clock);
   let isDraining = false;
   const closeAll = (): void => {
     for (const link of links.all())
@@ -66,34 +72,41 @@ export function openRelayPorts(
     log,
     arrivals: doorway.arrivals,
     record,
-    welcome: doorway.welcome,
-    dismiss: (control) =>
+    welcome: port("welcome", doorway.welcome),
+    dismiss: port("dismissal", (control) =>
       links.shut(control, closeCodes.superseded, "the same agent came on a newer link"),
-    turnAway: (control) => links.shut(control, closeCodes.refused, "no id is free, try again"),
-    tellWaiting: (client, waitMs) => links.say(client, { type: "waiting", forMs: waitMs }),
-    summon: ({ client, ticket, facts, agent }, leftMs) => {
+    ),
+    drop: port("end", (link) => links.shut(link, closeCodes.internal, "something went wrong here")),
+    turnAway: port("refusal", (control) =>
+      links.shut(control, closeCodes.refused, "no id is free, try again"),
+    ),
+    tellWaiting: port("word", (client, waitMs) =>
+      links.say(client, { type: "waiting", forMs: waitMs }),
+    ),
+    summon: port("summons", ({ client, ticket, facts, agent }, leftMs) => {
       if (!agent) return;
       links.say(client, { type: "found", agent: agent.facts, leftMs });
       links.say(agent.control, { type: "summon", ticket, client: facts });
-    },
-    splice: links.splice,
-    hangUp: ({ client, dialled, ticket, outcome, facts }) => {
+    }),
+    splice: confine(fault, "splice", links.splice, () => false),
+    hangUp: port("end", ({ client, dialled, ticket, outcome, facts }) => {
       doorway.forget(ticket);
       if (outcome.kind === "no such rendezvous") threshold.missed(facts.address);
       const { code, reason } = farewell(outcome);
       links.shut(client, code, reason);
       if (dialled) links.shut(dialled, code, reason);
-    },
+    }),
     drain: (leftMs) => {
       isDraining = true;
       doorway.drain(leftMs);
     },
     countsOf: links.countsOf,
     listen: async ({ metricsAt, ...where }, { site, live, ...folders }) => {
-      const views = { site, live, origin, policy, noteRefusal };
+      const views = { site, live, origin, policy, noteRefusal, fault };
       const answer = {
         contentType: metrics.contentType,
-        text: () => metrics.text({ census: live.census(), totals: links.totals(), isDraining }),
+        text: async () =>
+          metrics.text({ census: live.census(), totals: links.totals(), isDraining }),
       };
       const alone = metricsAt && (await serveMetrics(metricsAt, answer));
       const server = await listen(

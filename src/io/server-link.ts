@@ -13,6 +13,7 @@ import {
   FrameReader,
   frameOf,
   frontBytes,
+  isCode,
   type Other,
   opcodes,
 } from "./frames.ts";
@@ -35,17 +36,14 @@ export interface Sink {
   take(link: ServerLink, start: number, end: number, bytes: number): void;
   /** The link is closed; `code` is its peer's, or 1006. */
   closed(code: number): void;
+  /** This was thrown where it was read or closed; the link ends. */
+  failed(error: unknown): void;
 }
 
 /** RFC 6455 7.4.1: what a close frame without a code counts as, and a connection without one. */
 export const codes = { none: 1005, lost: 1006 } as const;
 /** For what is to be written before a close frame, and the frame; `ws` has as much. */
 const flushMs = 30_000;
-
-/** RFC 6455 7.4: a code that may be in a frame. */
-const isCode = (code: number): boolean =>
-  (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) ||
-  (code >= 3000 && code <= 4999);
 
 /** So many pongs may wait for a peer to read them: each costs more than its few bytes. */
 const pongsMost = 64;
@@ -127,8 +125,24 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
     socket.resume();
   }
 
+  /** All that comes from the socket comes through here: what is thrown ends this link. */
+  confined<A>(act: (link: ServerLink, value: A) => void, value: A): void {
+    try {
+      act(this, value);
+    } catch (error) {
+      const { sink } = this;
+      this.#isRefused = true;
+      this.terminate();
+      sink?.failed(error);
+    }
+  }
+
   /** Bytes were read into the room. */
   onRead(bytes: number): void {
+    this.confined(takeIn, bytes);
+  }
+
+  taken(bytes: number): void {
     this.read(this.room, frontBytes, bytes);
     if (this.end > this.start && !this.#isRefused)
       this.sink?.take(this, this.start, this.end, bytes);
@@ -243,7 +257,7 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
     this.#isInPlace = false;
     for (let at = 0; at < chunk.length; ) {
       const bytes = chunk.copy(sharedRoom.bytes, frontBytes, at);
-      this.onRead(bytes);
+      this.taken(bytes);
       at += bytes;
     }
     this.room = room;
@@ -260,14 +274,18 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
     this.readyState = this.CLOSED;
     giveBack(this.room);
     this.room = sharedRoom;
-    this.sink?.closed(this.#code);
+    this.confined(close, this.#code);
     this.sink = null;
   }
 }
 
+const takeIn = (link: ServerLink, bytes: number): void => link.taken(bytes);
+const close = (link: ServerLink, code: number): void => link.sink?.closed(code);
+const hear = (link: ServerLink, chunk: Buffer): void => link.heard(chunk);
+
 // On the socket, and so the same functions for all links.
 function onData(this: Owned, chunk: Buffer): void {
-  this[kLink].heard(chunk);
+  this[kLink].confined(hear, chunk);
 }
 
 function onEnd(this: Owned): void {

@@ -2,6 +2,7 @@
  * Splice: two data links become one pipe. No actor, no machine and no rxjs touches a byte here. A
  * reader that is slow pauses the writer.
  */
+import type { NoteFault } from "../actors/confine.ts";
 import type { SpliceReport } from "../machines/vocabulary.ts";
 import { frameOf, opcodes, putHead } from "./frames.ts";
 import { giveBack, type Room, sharedRoom } from "./read-room.ts";
@@ -45,6 +46,7 @@ export class SpliceEnd implements Sink {
   /** Whether it was the relay that closed it. */
   wasShut = false;
   readonly #left: () => void;
+  readonly #failed: NoteFault;
   #early = none;
   #earlyBytes = 0;
   #splice: Splice | null = null;
@@ -55,9 +57,10 @@ export class SpliceEnd implements Sink {
   #lent: Room[] | null = null;
 
   /** `left` is called when the link has closed. */
-  constructor(link: ServerLink, left: () => void) {
+  constructor(link: ServerLink, left: () => void, failed: NoteFault) {
     this.link = link;
     this.#left = left;
+    this.#failed = failed;
   }
 
   /** Of the splice, once there is one. */
@@ -98,6 +101,11 @@ export class SpliceEnd implements Sink {
     this.#early = none;
     this.#left();
     this.#splice?.closed(this, code);
+  }
+
+  failed(error: unknown): void {
+    this.#failed("data link", error);
+    this.#to?.terminate(); // or it would wait for the end of this one
   }
 
   /** To be called when both links have closed: nothing is written any more. */

@@ -42,7 +42,7 @@ function memory(): number {
 }
 
 /** What a process does besides moves it by so much. */
-const besides = 1024 * 1024;
+const besides = 2 * 1024 * 1024;
 
 interface Pair {
   readonly far: Socket;
@@ -55,7 +55,7 @@ async function inLinks(
   act: (open: () => Promise<Pair>, links: Links) => Promise<void>,
 ): Promise<void> {
   const clock = handClock({ pings: false });
-  const links = openLinks(clock);
+  const links = openLinks(clock, assert.fail);
   const http = isTls ? createTlsServer(pair) : createServer();
   const server = new WebSocketServer({
     server: http,

@@ -12,7 +12,7 @@ import { until } from "../support/until.ts";
 
 test("a link that is closed, by either side, is forgotten, and counts nothing any more", async () => {
   const clock = handClock();
-  const links = openLinks(clock);
+  const links = openLinks(clock, assert.fail);
   const far: WebSocket[] = [];
   const servers: WebSocketServer[] = [];
   let wasLeft = false;
