@@ -9,6 +9,7 @@ import type { Duplex } from "node:stream";
 import { type Observable, Subject } from "rxjs";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Clock } from "../actors/clock.ts";
+import { confineLater, type NoteFault } from "../actors/confine.ts";
 import type { RefusalReason, RelayFact } from "../actors/facts.ts";
 import type { RelayEvent } from "../machines/relay.ts";
 import type { IdentityKey, LinkId, RendezvousId, Ticket } from "../machines/vocabulary.ts";
@@ -37,10 +38,7 @@ import {
 
 const draining = ["draining", 503, "The relay is restarting: try again."] as const;
 
-/**
- * Of one message (RFC 6455 5.4), and pieces in which its bytes are read: ours has one, in as many as
- * it has segments, and each costs more than its bytes.
- */
+/** Of one message (RFC 6455 5.4), and reads for it: ours has few, and each costs more than its bytes. */
 const fragmentsMost = 1_024;
 
 /** How long an agent may take to answer the challenge. */
@@ -69,6 +67,7 @@ export function openDoorway(
   contextPath: string,
   clock: Clock,
   record: (fact: RelayFact) => void,
+  noteFault: NoteFault,
 ): Doorway {
   const arrivals = new Subject<RelayEvent>();
   /** Who knocked and has not been dialled back, by ticket. */
@@ -192,11 +191,8 @@ export function openDoorway(
         const spares = [spareId(asked), spareId(asked), spareId(asked)];
         registering.set(link, (given) => {
           id = given;
-          links.say(link, {
-            type: "registered",
-            id: given,
-            clientUrl: `${origin.baseOf(request)}/client/${given}`,
-          });
+          const clientUrl = `${origin.baseOf(request)}/client/${given}`;
+          links.say(link, { type: "registered", id: given, clientUrl });
         });
         arrivals.next({
           type: "AGENT.REGISTERED",
@@ -257,8 +253,8 @@ export function openDoorway(
       if (door.kind === "none") return refuse(request, socket, door);
       // Programs send no Origin. A page that does is somebody else's, or has nothing to do here.
       const page = request.headers.origin;
-      const wrongName = page === undefined ? null : origin.misdirected(request);
-      if (wrongName !== null) return sayNo("host", 421, wrongName);
+      const wrongName = page !== undefined && origin.misdirected(request);
+      if (wrongName) return sayNo("host", 421, wrongName);
       if (page !== undefined && !(door.kind === "client" && origin.isOwn(request, page)))
         return sayNo("origin", 403, "Web pages of others may not come in here.");
       const address = origin.addressOf(request);
@@ -277,7 +273,8 @@ export function openDoorway(
             shake(control, admitAgent(door.id, verdict.by, address, request));
           };
           const verdict = voucher.judge(request.headers.authorization);
-          if (verdict instanceof Promise) return void verdict.then(open);
+          if (verdict instanceof Promise)
+            return confineLater(noteFault, "upgrade", verdict.then(open), () => socket.destroy());
           return open(verdict);
         }
         case "client":

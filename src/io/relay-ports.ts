@@ -59,7 +59,7 @@ export function openRelayPorts(
   const threshold = openThreshold({ ...config.limits, maxConnections }, links.size, clock);
   const policy = watchPolicy(config.policy, log);
   const voucher = openVoucher(policy.now, clock);
-  const doorway = openDoorway(links, origin, threshold, voucher, contextPath, clock, record);
+  const doorway = openDoorway(links, origin, threshold, voucher, contextPath, clock, record, fault);
   const { note: noteRefusal } = openRefusals(origin, record);
   const open = probes.map((path) => contextPath + path);
   const plain = openPlainHttp(origin, noteRefusal, fault, open, files, clock);
