@@ -13,6 +13,9 @@ import { pingRegularly, shut, unheard } from "./socket.ts";
 import { type Counts, earlyMostBytes, Splice, SpliceEnd } from "./splice.ts";
 import { type CloseCode, nextLink } from "./wire.ts";
 
+/** An agent that leaves so much unread is let go: ten thousand summonses. */
+const unreadMostBytes = 1024 * 1024;
+
 export interface Links {
   /** Takes in a control link, whose messages the caller reads. */
   addControl(socket: WebSocket): LinkId;
@@ -80,7 +83,10 @@ export function openLinks(clock: Clock, note: NoteFault): Links {
     },
     say: (link, message) => {
       const text = JSON.stringify(message);
-      controls.get(link)?.send(text, () => {});
+      const control = controls.get(link);
+      control?.send(text, () => {});
+      // Each client that knocks is a message; who reads none of them is no agent.
+      if (control && control.bufferedAmount > unreadMostBytes) control.terminate();
       const data = ends.get(link)?.link;
       if (data?.protocol) data.say(text); // a client without one understands bytes only
     },

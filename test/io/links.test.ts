@@ -50,3 +50,25 @@ test("a link that is closed, by either side, is forgotten, and counts nothing an
   for (const server of servers) server.close();
   clock.stop();
 });
+
+test("an agent that reads nothing of what it is told is let go", async () => {
+  const clock = handClock({ pings: false });
+  const links = openLinks(clock, assert.fail);
+  const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+  await once(server, "listening");
+  const arrival = once(server, "connection");
+  const far = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const [near] = (await arrival) as [WebSocket];
+  const link = links.addControl(near);
+  await once(far, "open");
+  far.pause();
+  const nonce = "x".repeat(60_000);
+  for (let n = 0; n < 1_000 && links.size() > 0; n += 1) {
+    links.say(link, { type: "challenge", nonce });
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.equal(links.size(), 0);
+  far.terminate();
+  server.close();
+  clock.stop();
+});
