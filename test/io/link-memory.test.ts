@@ -3,7 +3,7 @@
  * cut: memory is measured, with real sockets, one frame a read.
  */
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
@@ -16,7 +16,9 @@ import { connect as connectTls } from "node:tls";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { WebSocketServer } from "ws";
+import { FrameReader, frontBytes } from "../../src/io/frames.ts";
 import { type Links, openLinks } from "../../src/io/links.ts";
+import { sharedRoom } from "../../src/io/read-room.ts";
 import { ServerLink } from "../../src/io/server-link.ts";
 import { earlyBytes } from "../../src/io/splice.ts";
 import type { LinkId } from "../../src/machines/vocabulary.ts";
@@ -164,3 +166,40 @@ test("small frames for who does not read them cost what they are counted as", ()
     const grown = memory() - before;
     assert.ok(grown <= 2 * 1024 * 1024 + besides, `${grown} bytes`);
   }));
+
+for (const isTls of [false, true])
+  test(`what waits for its splice and for a slow reader comes whole, over ${isTls ? "TLS" : "TCP"}`, () =>
+    inLinks(isTls, async (open, links) => {
+      const [client, agent] = [await open(), await open()];
+      const sent = createHash("sha256");
+      const got = createHash("sha256");
+      const total = 200 * 100_000;
+      for (let n = 0; n < 200; n += 1) {
+        const data = randomBytes(100_000);
+        sent.update(data);
+        client.far.write(frame(0x82, data));
+      }
+      await until("it waits", () => client.near.isPaused);
+      const reader = new (class extends FrameReader {
+        bytes = 0;
+        hear(chunk: Buffer): void {
+          for (let at = 0; at < chunk.length; ) {
+            const count = chunk.copy(sharedRoom.bytes, frontBytes, at);
+            this.read(sharedRoom, frontBytes, count);
+            got.update(sharedRoom.bytes.subarray(this.start, this.end));
+            this.bytes += this.end - this.start;
+            at += count;
+          }
+        }
+        protected other(): void {}
+      })(2 ** 31, false);
+      agent.far.on("data", (chunk: Buffer) => {
+        reader.hear(chunk);
+        agent.far.pause();
+        setImmediate(() => agent.far.resume());
+      });
+      assert.ok(links.splice(client.id, agent.id, () => {}));
+      await until("all of it", () => reader.bytes === total);
+      assert.equal(got.digest("hex"), sent.digest("hex"));
+      assert.ok(links.totals().pauses > 0);
+    }));
