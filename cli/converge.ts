@@ -21,6 +21,7 @@ import { main } from "./exit.ts";
 import {
   contextPath,
   duration,
+  hostName,
   integer,
   listenAddress,
   logLevel,
@@ -46,6 +47,14 @@ const command = program("converge", version, "The relay: joins agents and ssh cl
       .default("", "/"),
   )
   .addOption(option("--public-url <url>", "the relay's URL as users see it").argParser(relayUrl))
+  .addOption(
+    option(
+      "--also-host <name>",
+      "answer pages under this name too, beside --public-url; repeatable",
+    )
+      .argParser(several(hostName))
+      .default([], "none"),
+  )
   .addOption(
     option("--trust-proxy <cidr>", "whose X-Forwarded-* headers are believed; repeatable")
       .argParser(several(proxyRange))
@@ -101,6 +110,10 @@ function readConfig() {
   };
   const { tlsCert, tlsKey, listen, metricsListen } = flags;
   note(Boolean(tlsCert) !== Boolean(tlsKey), "Give --tls-cert and --tls-key together.");
+  note(
+    flags["alsoHost"].length > 0 && !flags["publicUrl"],
+    "--also-host adds to --public-url: give that too, or leave it out.",
+  );
   const tls = tlsCert && tlsKey ? { certFile: tlsCert, keyFile: tlsKey } : null;
   if (tls)
     try {
@@ -144,6 +157,7 @@ await main(async (signal) => {
   const ports = openRelayPorts(
     {
       publicUrl: flags["publicUrl"] ?? null,
+      alsoHosts: flags["alsoHost"],
       contextPath: flags["contextPath"],
       trustProxy: flags["trustProxy"],
       hasTls: tls !== null,

@@ -125,6 +125,18 @@ export function proxyRange(text: string): string {
 const isBits = (text: string, most: number): boolean =>
   /^\d{1,3}$/.test(text) && Number(text) <= most;
 
+/**
+ * A host name or address as a URL has it, without a port: `relay.internal`, `10.0.0.5`, `[::1]`, which
+ * may be written without its brackets.
+ */
+export function hostName(text: string): string {
+  const host = isIP(text) === 6 ? `[${text}]` : text;
+  const isName = /^(?:[\w.-]+|\[[\da-f:.]+\])$/i.test(host) && URL.canParse(`http://${host}`);
+  if (!isName)
+    throw new InvalidArgumentError("Write a host name or an address, without https:// and port.");
+  return new URL(`http://${host}`).hostname;
+}
+
 export function logLevel(text: string): LogLevel {
   const level = logLevels.find((name) => name === text);
   if (!level) throw new InvalidArgumentError(`Write one of ${logLevels.join(", ")}.`);

@@ -10,7 +10,7 @@ import { test } from "node:test";
 import { parse } from "yaml";
 import { refusalReasons } from "../src/actors/facts.ts";
 import { budgetBytes, budgetPerSecond, messageBytes } from "../src/io/control-budget.ts";
-import { messageTypes } from "../src/io/messages.ts";
+import { clientsMost, lengths, messageTypes } from "../src/io/messages.ts";
 import { families } from "../src/io/metrics.ts";
 import {
   closeCodes,
@@ -139,10 +139,15 @@ test("the protocol's bounds are those of the code", () => {
     [`together say ${budgetBytes / 1024} KiB`, budgetBytes],
     [`once and ${budgetPerSecond / 1024} KiB a second`, budgetPerSecond],
     [`counted with ${messageBytes} bytes`, messageBytes],
+    [`at most ${clientsMost}, each`, clientsMost],
     [`each ${pingMs / 1000} s`, pingMs],
     [`after ${silentMs / 1000} s`, silentMs],
   ] as const)
     assert.ok(protocol.includes(words), `${words} (${value})`);
+  assert.deepEqual(
+    table(protocol, "text"),
+    Object.entries(lengths).map(([name, most]) => [name, String(most)]),
+  );
 });
 
 for (const name of ["docs/operating.md", "docs/protocol.md"])

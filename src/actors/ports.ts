@@ -39,6 +39,8 @@ export interface RelayPorts {
   welcome(control: LinkId, id: RendezvousId): void;
   /** Closes the control link of an agent that came back on a new one. */
   dismiss(control: LinkId): void;
+  /** Closes a link in whose handling something was thrown. */
+  drop(link: LinkId): void;
   /** No id could be given. */
   turnAway(control: LinkId): void;
   tellWaiting(client: LinkId, waitMs: number): void;

@@ -3,10 +3,11 @@
  * It wires; which id belongs to whom and how a pairing goes is the machines' business.
  */
 import { type ActorRefFrom, createActor, waitFor } from "xstate";
-import { pairingMachine } from "../machines/pairing.ts";
-import { relayMachine } from "../machines/relay.ts";
-import type { RendezvousId, SpliceReport } from "../machines/vocabulary.ts";
+import { type PairingContext, pairingMachine } from "../machines/pairing.ts";
+import { type RelayEvent, relayMachine } from "../machines/relay.ts";
+import type { LinkId, RendezvousId, SpliceReport } from "../machines/vocabulary.ts";
 import type { Clock } from "./clock.ts";
+import { confine, faultsIn } from "./confine.ts";
 import type { RelayPorts } from "./ports.ts";
 import { trace } from "./trace.ts";
 import { clientEnded, pass } from "./witness.ts";
@@ -22,6 +23,22 @@ export interface RelayLimits {
   readonly maxConnections: number;
 }
 
+/** Whose link an event came by; none when it tells of its end. */
+function linksOf(event: RelayEvent): LinkId[] {
+  switch (event.type) {
+    case "CLIENT.KNOCKED":
+      return [event.client];
+    case "AGENT.DIALLED":
+      return [event.link];
+    case "AGENT.REGISTERED":
+    case "AGENT.REPORTED":
+    case "CLIENT.REPORTED":
+      return [event.control];
+    default:
+      return [];
+  }
+}
+
 /** Starts the relay. It never ends by itself: stop the actor, after `drained`. */
 export function startRelay(ports: RelayPorts, clock: Clock, limits: RelayLimits): RelayActor {
   // As many as there can have been at once: who loses all its agents in a moment finds them again.
@@ -33,19 +50,28 @@ export function startRelay(ports: RelayPorts, clock: Clock, limits: RelayLimits)
       : null;
   };
 
+  // What an action throws would end all pairings, and the relay with them.
+  const fault = faultsIn(ports.log);
+  const step = (act: (params: { readonly pairing: PairingContext }) => void) =>
+    confine(
+      fault,
+      "pairing",
+      (_: unknown, params: { readonly pairing: PairingContext }) => act(params),
+      (_, { pairing }) => ports.drop(pairing.client),
+    );
   const pairing = pairingMachine.provide({
     actions: {
       tellWaiting: (_, { client, waitMs }) => ports.tellWaiting(client, waitMs),
-      summonAgent: (_, { pairing }) => ports.summon(pairing, leftMs(pairing.id)),
+      summonAgent: step(({ pairing }) => ports.summon(pairing, leftMs(pairing.id))),
       splice: (_, { ticket, client, agent }) => {
         const ended = (report: SpliceReport): void =>
           actor.send({ type: "SPLICE.ENDED", ticket, report });
         if (!ports.splice(client, agent, ended)) actor.send({ type: "SPLICE.FAILED", ticket });
       },
-      hangUp: (_, { pairing }) => {
+      hangUp: step(({ pairing }) => {
         ports.record(clientEnded(pairing, clock.wall()));
         ports.hangUp(pairing);
-      },
+      }),
     },
   });
 
@@ -69,9 +95,15 @@ export function startRelay(ports: RelayPorts, clock: Clock, limits: RelayLimits)
   );
   actor.subscribe({ error: (error) => ports.log.error({ err: error }, "relay failed") });
   actor.start();
-  const arrivals = ports.arrivals.subscribe((event) => {
-    pass(event, actor, clock.wall(), ports.record);
-  });
+  const arrive = confine(
+    fault,
+    "arrival",
+    (event: RelayEvent) => pass(event, actor, clock.wall(), ports.record),
+    (event) => {
+      for (const link of linksOf(event)) ports.drop(link);
+    },
+  );
+  const arrivals = ports.arrivals.subscribe(arrive);
   actor.subscribe({
     complete: () => {
       arrivals.unsubscribe();

@@ -9,6 +9,7 @@ import type { Duplex } from "node:stream";
 import { type Observable, Subject } from "rxjs";
 import { WebSocketServer } from "ws";
 import type { Clock } from "../actors/clock.ts";
+import { confineLater, type NoteFault } from "../actors/confine.ts";
 import type { RefusalReason, RelayFact } from "../actors/facts.ts";
 import type { RelayEvent } from "../machines/relay.ts";
 import type { LinkId, RendezvousId, Ticket } from "../machines/vocabulary.ts";
@@ -28,7 +29,7 @@ import { closeCodes, controlMaxBytes, protocolVersion, subprotocols, versionOf }
 
 const draining = ["draining", 503, "The relay is restarting: try again."] as const;
 
-/** Of one message (RFC 6455 5.4): ours has one, and each costs more than its bytes. */
+/** Of one message (RFC 6455 5.4), and reads for it: ours has few, and each costs more than its bytes. */
 const fragmentsMost = 1_024;
 
 export interface Doorway {
@@ -54,6 +55,7 @@ export function openDoorway(
   contextPath: string,
   clock: Clock,
   record: (fact: RelayFact) => void,
+  noteFault: NoteFault,
 ): Doorway {
   const arrivals = new Subject<RelayEvent>();
   /** Who knocked and has not been dialled back, by ticket. */
@@ -77,6 +79,7 @@ export function openDoorway(
   const control = new WebSocketServer({
     ...common,
     maxFragments: fragmentsMost,
+    maxBufferedChunks: fragmentsMost,
     maxPayload: controlMaxBytes,
   });
   // Of a data link `ws` makes the handshake only, and then this.
@@ -160,6 +163,8 @@ export function openDoorway(
       if (door.kind === "none") return refuse(request, socket, door);
       // Programs send no Origin. A page that does is somebody else's, or has nothing to do here.
       const page = request.headers.origin;
+      const wrongName = page !== undefined && origin.misdirected(request);
+      if (wrongName) return sayNo("host", 421, wrongName);
       if (page !== undefined && !(door.kind === "client" && origin.isOwn(request, page)))
         return sayNo("origin", 403, "Web pages of others may not come in here.");
       const address = origin.addressOf(request);
@@ -178,7 +183,8 @@ export function openDoorway(
             shake(control, agents.admit(door.id, verdict.by, address, request));
           };
           const verdict = voucher.judge(request.headers.authorization);
-          if (verdict instanceof Promise) return void verdict.then(open);
+          if (verdict instanceof Promise)
+            return confineLater(noteFault, "upgrade", verdict.then(open), () => socket.destroy());
           return open(verdict);
         }
         case "client":

@@ -28,26 +28,34 @@ export const aliases: Readonly<Record<string, string>> = {
   "wsproxy.exe": "agent-win-x64.exe",
 };
 
-/** A function that lists the folder now, by name; a folder that is not there has no files. */
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash);
+  return hash.digest("hex");
+}
+
+/**
+ * A function that lists the folder now, by name; a folder that is not there has no files. However
+ * many ask, a file is read once.
+ */
 export function downloadsIn(folder: string): () => Promise<DownloadFile[]> {
-  const known = new Map<string, { mtimeMs: number; file: DownloadFile }>();
+  const known = new Map<string, { mtimeMs: number; size: number; sha256: Promise<string> }>();
   const read = async (name: string): Promise<DownloadFile[]> => {
     const path = join(folder, name);
     // A link that leads nowhere and a file that goes meanwhile are no files.
     const found = await stat(path).catch(() => null);
     if (!found?.isFile()) return [];
     const { mtimeMs, size } = found;
-    const cached = known.get(name);
-    if (cached?.mtimeMs === mtimeMs && cached.file.bytes === size) return [cached.file];
-    const hash = createHash("sha256");
+    const former = known.get(name);
+    const isSame = former?.mtimeMs === mtimeMs && former.size === size;
+    const now = isSame ? former : { mtimeMs, size, sha256: hashOf(path) };
+    known.set(name, now);
     try {
-      await pipeline(createReadStream(path), hash);
+      return [{ name, bytes: size, sha256: await now.sha256 }];
     } catch {
+      if (known.get(name) === now) known.delete(name);
       return [];
     }
-    const file = { name, bytes: size, sha256: hash.digest("hex") };
-    known.set(name, { mtimeMs, file });
-    return [file];
   };
   return async () => {
     const names = await readdir(folder).catch((): string[] => []);

@@ -201,6 +201,11 @@ export function controlIn(frame: Buffer): { opcode: number; data: Buffer } {
   return { opcode: (frame[0] ?? 0) & 15, data };
 }
 
+/** RFC 6455 7.4: a code that may be in a frame. */
+export const isCode = (code: number): boolean =>
+  (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) ||
+  (code >= 3000 && code <= 4999);
+
 /** What a close frame says (RFC 6455 5.5.1); nothing without a code. The reason is 123 bytes at most. */
 export function closeBody(code?: number, reason = ""): Buffer {
   const body = Buffer.alloc(code === undefined ? 0 : 2 + Buffer.byteLength(reason));

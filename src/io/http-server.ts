@@ -3,15 +3,17 @@
  * It knows no session: what it shows is handed in as functions.
  */
 import { readFileSync, unwatchFile, watchFile } from "node:fs";
-import { createServer, type IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createSecureContext } from "node:tls";
 import Fastify, { type FastifyInstance } from "fastify";
+import { confine, faultsIn } from "../actors/confine.ts";
 import { ConvergeError, reasonOf } from "../actors/errors.ts";
 import type { Log } from "../actors/ports.ts";
 import type { MetricsAnswer } from "./metrics-server.ts";
+import type { PlainHttp } from "./plain-http.ts";
 
 export interface HttpServerConfig {
   readonly host: string;
@@ -25,6 +27,7 @@ export interface HttpServerViews {
   isDraining(): boolean;
   /** Null when metrics have a port of their own. */
   readonly metrics: MetricsAnswer | null;
+  readonly plain: PlainHttp;
   /** Adds the pages. */
   addPages(app: FastifyInstance): Promise<void>;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
@@ -36,6 +39,9 @@ export interface HttpServer {
   readonly port: number;
   close(): Promise<void>;
 }
+
+/** Paths, below the context path, that are for machines which look whether the relay is well. */
+export const probes = ["/healthz", "/readyz", "/metrics"] as const;
 
 /** How often certificate files are looked at; watching by event misses renames over a mount. */
 const certificateMs = 1_000;
@@ -75,17 +81,30 @@ export async function listen(
   views: HttpServerViews,
   log: Log,
 ): Promise<HttpServer> {
+  const { plain } = views;
+  const fault = faultsIn(log);
   const app = Fastify({
     logger: false,
     bodyLimit: 1024,
     forceCloseConnections: true,
-    serverFactory: (handler) =>
-      config.tls
+    serverFactory: (answer) => {
+      const handler = confine(
+        fault,
+        "request",
+        (request: IncomingMessage, response: ServerResponse) => {
+          if (plain.mayAsk(request, response)) answer(request, response);
+        },
+        (_request, response) => void response.destroy(),
+      );
+      const server = config.tls
         ? createTlsServer(
             { ...limits, handshakeTimeout: handshakeMs, ...readTls(config.tls) },
             handler,
           )
-        : createServer(limits, handler),
+        : createServer(limits, handler);
+      const drop = (socket: Socket): void => void socket.destroy();
+      return server.on("connection", confine(fault, "connection", plain.came, drop));
+    },
   });
   app.addHook("onSend", (_request, reply, _payload, done) => {
     reply.header("x-content-type-options", "nosniff");
@@ -119,15 +138,16 @@ export async function listen(
   app.setNotFoundHandler((_request, reply) =>
     reply.code(404).send({ error: "There is nothing at this path." }),
   );
-  app.server.on("upgrade", views.upgrade);
-  const sockets = new Set<Socket>();
-  function forget(this: Socket): void {
-    sockets.delete(this);
-  }
-  app.server.on("connection", (socket: Socket) => {
-    sockets.add(socket);
-    socket.on("close", forget); // one for all: a websocket carries it to its end
-  });
+  const upgrade = confine(
+    fault,
+    "upgrade",
+    (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      plain.upgrades(request);
+      views.upgrade(request, socket, head);
+    },
+    (_request, socket) => void socket.destroy(),
+  );
+  app.server.on("upgrade", upgrade);
 
   try {
     await app.listen({ host: config.host, port: config.port });
@@ -141,9 +161,7 @@ export async function listen(
     port,
     close: async () => {
       stopWatching?.();
-      const late = setTimeout(() => {
-        for (const socket of sockets) socket.destroy();
-      }, closeMs);
+      const late = setTimeout(plain.destroyAll, closeMs);
       await app.close();
       clearTimeout(late);
     },

@@ -4,6 +4,7 @@
  */
 import type { WebSocket } from "ws";
 import type { Clock } from "../actors/clock.ts";
+import { confineEvents, type NoteFault } from "../actors/confine.ts";
 import type { LinkId, SpliceReport } from "../machines/vocabulary.ts";
 import type { ToAgent, ToClient } from "./messages.ts";
 import { openPinger } from "./pinger.ts";
@@ -12,8 +13,8 @@ import { pingRegularly, shut, unheard } from "./socket.ts";
 import { type Counts, earlyMostBytes, Splice, SpliceEnd } from "./splice.ts";
 import { type CloseCode, nextLink } from "./wire.ts";
 
-/** An agent that leaves so much unread is cut: whoever knocks at its id has it told something. */
-const unreadMost = 1024 * 1024;
+/** An agent that leaves so much unread is let go: ten thousand summonses. */
+const unreadMostBytes = 1024 * 1024;
 
 export interface Links {
   /** Takes in a control link, whose messages the caller reads. */
@@ -41,10 +42,10 @@ export interface Links {
   size(): number;
 }
 
-export function openLinks(clock: Clock): Links {
+export function openLinks(clock: Clock, note: NoteFault): Links {
   const controls = new Map<LinkId, WebSocket>();
   const ends = new Map<LinkId, SpliceEnd>();
-  const pinger = openPinger(clock);
+  const pinger = openPinger(clock, note);
   const running = new Set<Splice>();
   const over: Counts = { clientBytes: 0, agentBytes: 0, pauses: 0 };
   const addTo = (sum: Counts, { clientBytes, agentBytes, pauses }: Counts): Counts => {
@@ -58,6 +59,7 @@ export function openLinks(clock: Clock): Links {
     addControl: (socket) => {
       const link = nextLink("control");
       controls.set(link, socket);
+      confineEvents(socket, note, "control link", () => socket.terminate());
       socket.on("close", () => controls.delete(link));
       socket.on("error", unheard);
       pingRegularly(socket, clock);
@@ -66,11 +68,15 @@ export function openLinks(clock: Clock): Links {
     addData: (socket, left) => {
       const link = nextLink("data");
       const watch = pinger.add(socket);
-      const end = new SpliceEnd(socket, () => {
-        ends.delete(link);
-        pinger.remove(watch);
-        left?.();
-      });
+      const end = new SpliceEnd(
+        socket,
+        () => {
+          ends.delete(link);
+          pinger.remove(watch);
+          left?.();
+        },
+        note,
+      );
       ends.set(link, end);
       socket.begin(end, earlyMostBytes, clock);
       return link;
@@ -78,8 +84,9 @@ export function openLinks(clock: Clock): Links {
     say: (link, message) => {
       const text = JSON.stringify(message);
       const control = controls.get(link);
-      if (control && control.bufferedAmount > unreadMost) control.terminate();
-      else control?.send(text, () => {});
+      control?.send(text, () => {});
+      // Each client that knocks is a message; who reads none of them is no agent.
+      if (control && control.bufferedAmount > unreadMostBytes) control.terminate();
       const data = ends.get(link)?.link;
       if (data?.protocol) data.say(text); // a client without one understands bytes only
     },

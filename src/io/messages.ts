@@ -43,27 +43,44 @@ const pastableUrl = v.pipe(
   v.regex(/^(?:https?|wss?):\/\/[\w.:[\]-]+(?:\/[\w.~-]+)*$/, "not a plain URL"),
 );
 
+/** Characters of each text that are kept; four times as many are malformed. */
+export const lengths = {
+  host: 100,
+  user: 100,
+  os: 100,
+  arch: 20,
+  shell: 200,
+  version: 40,
+  fingerprint: 60,
+  comment: 100,
+  address: 60,
+} as const;
+/** Clients in one status. */
+export const clientsMost = 1_000;
+
 export const agentFacts = v.object({
-  host: line(100),
-  user: line(100),
-  os: line(100),
-  arch: line(20),
-  shell: line(200),
-  version: line(40),
-  fingerprint: line(60),
+  host: line(lengths.host),
+  user: line(lengths.user),
+  os: line(lengths.os),
+  arch: line(lengths.arch),
+  shell: line(lengths.shell),
+  version: line(lengths.version),
+  fingerprint: line(lengths.fingerprint),
 });
 
 const clientReport = v.object({
   ticket,
   kinds: v.pipe(v.array(v.picklist(["shell", "exec", "sftp", "forward"])), v.maxLength(4)),
-  login: v.nullable(v.object({ fingerprint: line(60), comment: line(100) })),
+  login: v.nullable(
+    v.object({ fingerprint: line(lengths.fingerprint), comment: line(lengths.comment) }),
+  ),
 });
 
 export const agentStatus = v.object({
   state: v.picklist(["waiting", "occupied", "held", "lost", "lingering", "ending"]),
   leftMs: durationMs,
   held: v.boolean(),
-  clients: v.pipe(v.array(clientReport), v.maxLength(1_000)),
+  clients: v.pipe(v.array(clientReport), v.maxLength(clientsMost)),
   warnings: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1_000_000))),
   ending: v.optional(v.picklist(["last client left", "inactivity", "hard cap", "interrupted"])),
 });
@@ -90,7 +107,7 @@ const toAgent = v.variant("type", [
   v.object({
     type: v.literal("summon"),
     ticket,
-    client: v.object({ address: line(60) }),
+    client: v.object({ address: line(lengths.address) }),
   }),
   v.object({ type: v.literal("ending"), leftMs: durationMs }),
 ]);

@@ -17,6 +17,11 @@ export interface MetricsServer {
   close(): Promise<void>;
 }
 
+/** A few that scrape, each every few seconds. */
+const connectionsMost = 100;
+/** A scraper that takes nothing of its answer for so long has given up. */
+const idleMs = 30_000;
+
 /** Listens; `CONVERGE_LISTEN` when the address cannot be had. Nothing but GET /metrics is answered. */
 export async function serveMetrics(
   where: { readonly host: string; readonly port: number },
@@ -38,6 +43,8 @@ export async function serveMetrics(
       );
     },
   );
+  server.maxConnections = connectionsMost;
+  server.timeout = idleMs;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => {
       const address = `${where.host}:${where.port}`;

@@ -2,15 +2,18 @@
  * Pages: the relay's web face on fastify: HTML, hashed assets, downloads. It knows paths, headers and caches; what a page says comes from `Site`.
  */
 import { existsSync, readFileSync } from "node:fs";
-import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import compress from "@fastify/compress";
 import serveFiles from "@fastify/static";
 import { parse, serialize } from "cookie";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { NoteFault } from "../actors/confine.ts";
 import type { LiveRoster, RosterChanges } from "../actors/live-roster.ts";
 import { bootstraps, bootstrapsIn } from "./bootstrap.ts";
 import { aliases, type DownloadFile, downloadsIn, isServed } from "./downloads.ts";
+import { guardHost, varies } from "./host-guard.ts";
+import { probes } from "./http-server.ts";
+import type { Origin } from "./origin.ts";
 import type { WatchedPolicy } from "./policy.ts";
 import type { Refusals } from "./refusals.ts";
 import { addSessions, viewIn } from "./sessions-feed.ts";
@@ -48,12 +51,10 @@ export interface PagesConfig {
 export interface PagesViews {
   readonly site: Site;
   readonly live: LiveRoster;
-  baseOf(request: IncomingMessage): string;
-  addressOf(request: IncomingMessage): string;
-  /** Whether an `Origin` header names this relay. */
-  isOwn(request: IncomingMessage, page: string): boolean;
+  readonly origin: Origin;
   readonly policy: WatchedPolicy;
   readonly noteRefusal: Refusals["note"];
+  readonly fault: NoteFault;
 }
 
 const cookieName = "converge-usage";
@@ -92,16 +93,12 @@ export async function addPages(
   config: PagesConfig,
   views: PagesViews,
 ): Promise<void> {
-  const { site, live, baseOf, isOwn, policy, noteRefusal } = views;
+  const { site, live, origin, policy, noteRefusal } = views;
+  const { baseOf } = origin;
   const { contextPath } = config;
   const filesNow = downloadsIn(config.downloads);
-  app.addHook("onRequest", (request, reply, done) => {
-    const { origin } = request.headers;
-    if (origin === undefined || isOwn(request.raw, origin)) return done();
-    const error = "Pages of other sites may not ask here.";
-    noteRefusal(request.raw, "origin", 403, error);
-    reply.code(403).send({ error });
-  });
+  const open = probes.map((path) => contextPath + path);
+  guardHost(app, origin, open, noteRefusal);
   guardSessions(app, contextPath, policy.now, noteRefusal);
   app.addHook("onSend", (_request, reply, _payload, done) => {
     reply.headers(securityHeaders);
@@ -139,6 +136,7 @@ export async function addPages(
       };
       return reply
         .header("cache-control", name === "sessions" ? "no-store" : "no-cache")
+        .header("vary", varies)
         .type("text/html; charset=utf-8")
         .send(site.render(name, facts));
     });
@@ -150,7 +148,7 @@ async function addDownloads(
   app: FastifyInstance,
   { contextPath, downloads, bootstrap }: PagesConfig,
   filesNow: () => Promise<DownloadFile[]>,
-  baseOf: PagesViews["baseOf"],
+  baseOf: Origin["baseOf"],
 ): Promise<void> {
   const plain = "text/plain; charset=utf-8";
   app.get(`${contextPath}/static/SHA256SUMS`, async (_request, reply) => {
@@ -180,7 +178,8 @@ async function addDownloads(
       const base = baseOf(request.raw);
       if (isHostless(base)) return reply.code(400).send(hostless);
       const text = script(name, base, await filesNow());
-      return reply.header("cache-control", "no-cache").type(plain).send(text);
+      const headers = { "cache-control": "no-cache", vary: varies };
+      return reply.headers(headers).type(plain).send(text);
     });
 }
 

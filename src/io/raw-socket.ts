@@ -32,6 +32,25 @@ export function isBetweenMessages(socket: WebSocket): boolean {
   );
 }
 
+/** The TCP socket beneath one that may be TLS. */
+export const socketBelow = (socket: Socket): Socket =>
+  "encrypted" in socket ? ((Reflect.get(socket, "_parent") as Socket | null) ?? socket) : socket;
+
+/** Bytes of the write under way that the system has not taken yet. */
+export const queuedBytes = (socket: Socket): number =>
+  (Reflect.get(socket, "_handle") as { writeQueueSize?: number } | null)?.writeQueueSize ?? 0;
+
+/**
+ * Stops reading a socket that has a `data` listener, or goes on. What was read but not handed out
+ * yet, such as many small records of TLS, still comes at once: a stream that is paused would keep a
+ * buffer for each.
+ */
+export function read(socket: Socket, isOn: boolean): void {
+  const handle = Reflect.get(socket, "_handle") as { readStart(): void; readStop(): void } | null;
+  if (isOn) handle?.readStart();
+  else handle?.readStop();
+}
+
 /** Lets `ws` act on bytes as if it had read them: on a ping, a pong, a close, or a fault. */
 export const feed = (socket: WebSocket, bytes: Buffer): void =>
   insides(socket)._receiver.write(bytes);

@@ -3,17 +3,20 @@
  * Nothing is decided here.
  */
 import type { Clock } from "../actors/clock.ts";
+import { confine, confineTimers, faultsIn } from "../actors/confine.ts";
 import type { RelayFact } from "../actors/facts.ts";
 import type { LiveRoster } from "../actors/live-roster.ts";
 import type { Log, RelayPorts } from "../actors/ports.ts";
 import { openDoorway } from "./doorway.ts";
 import { openFactLines } from "./fact-lines.ts";
-import { type HttpServer, type HttpServerConfig, listen } from "./http-server.ts";
+import { type HttpServer, type HttpServerConfig, listen, probes } from "./http-server.ts";
 import { type Links, openLinks } from "./links.ts";
 import { openMetrics } from "./metrics.ts";
 import { serveMetrics } from "./metrics-server.ts";
+import { openFilesMost } from "./open-files.ts";
 import { type OriginConfig, originOf } from "./origin.ts";
 import { addPages, type PagesConfig, type Site } from "./pages.ts";
+import { openPlainHttp, websocketsIn } from "./plain-http.ts";
 import { watchPolicy } from "./policy.ts";
 import { openRefusals } from "./refusals.ts";
 import { type Limits, openThreshold } from "./threshold.ts";
@@ -35,23 +38,32 @@ export interface OpenRelayPorts extends RelayPorts {
 
 export function openRelayPorts(
   config: OriginConfig & { limits: Limits; policy: string | null },
-  clock: Clock,
+  givenClock: Clock,
   log: Log,
 ): OpenRelayPorts {
-  const links = openLinks(clock);
+  const fault = faultsIn(log);
+  const clock = confineTimers(givenClock, fault);
+  const links = openLinks(clock, fault);
   const origin = originOf(config);
   const metrics = openMetrics();
   const lines = openFactLines(log, clock);
-  const record = (fact: RelayFact): void => {
+  /** What throws has not done what it was asked for, and that is all; a pairing's own time ends it. */
+  const port = <A extends unknown[]>(what: string, act: (...args: A) => void) =>
+    confine(fault, what, act, () => {});
+  const record = port("fact", (fact: RelayFact) => {
     lines.write(fact);
     metrics.count(fact);
-  };
+  });
   const { contextPath } = config;
-  const threshold = openThreshold(config.limits, links.size, clock);
+  const files = openFilesMost();
+  const maxConnections = Math.min(config.limits.maxConnections, websocketsIn(files));
+  const threshold = openThreshold({ ...config.limits, maxConnections }, links.size, clock);
   const policy = watchPolicy(config.policy, log);
   const voucher = openVoucher(policy.now, clock);
-  const doorway = openDoorway(links, origin, threshold, voucher, contextPath, clock, record);
+  const doorway = openDoorway(links, origin, threshold, voucher, contextPath, clock, record, fault);
   const { note: noteRefusal } = openRefusals(origin, record);
+  const open = probes.map((path) => contextPath + path);
+  const plain = openPlainHttp(origin, noteRefusal, fault, open, files, clock);
   let isDraining = false;
   const closeAll = (): void => {
     for (const link of links.all())
@@ -61,36 +73,42 @@ export function openRelayPorts(
     log,
     arrivals: doorway.arrivals,
     record,
-    welcome: doorway.welcome,
-    dismiss: (control) =>
+    welcome: port("welcome", doorway.welcome),
+    dismiss: port("dismissal", (control) =>
       links.shut(control, closeCodes.superseded, "the same agent came on a newer link"),
-    turnAway: (control) => links.shut(control, closeCodes.refused, "no id is free, try again"),
-    tellWaiting: (client, waitMs) => links.say(client, { type: "waiting", forMs: waitMs }),
-    summon: ({ client, ticket, facts, agent }, leftMs) => {
+    ),
+    drop: port("end", (link) => links.shut(link, closeCodes.internal, "something went wrong here")),
+    turnAway: port("refusal", (control) =>
+      links.shut(control, closeCodes.refused, "no id is free, try again"),
+    ),
+    tellWaiting: port("word", (client, waitMs) =>
+      links.say(client, { type: "waiting", forMs: waitMs }),
+    ),
+    summon: port("summons", ({ client, ticket, facts, agent }, leftMs) => {
       if (!agent) return;
       links.say(client, { type: "found", agent: agent.facts, leftMs });
       // After the client's own answer is written, or it would tell by its time that the id is there.
       process.nextTick(() => links.say(agent.control, { type: "summon", ticket, client: facts }));
-    },
-    splice: links.splice,
-    hangUp: ({ client, dialled, ticket, outcome, facts }) => {
+    }),
+    splice: confine(fault, "splice", links.splice, () => false),
+    hangUp: port("end", ({ client, dialled, ticket, outcome, facts }) => {
       doorway.forget(ticket);
       if (outcome.kind === "no such rendezvous") threshold.missed(facts.address);
       const { code, reason } = farewell(outcome);
       links.shut(client, code, reason);
       if (dialled) links.shut(dialled, code, reason);
-    },
+    }),
     drain: (leftMs) => {
       isDraining = true;
       doorway.drain(leftMs);
     },
     countsOf: links.countsOf,
     listen: async ({ metricsAt, ...where }, { site, live, ...folders }) => {
-      const { baseOf, addressOf, isOwn } = origin;
-      const views = { site, live, baseOf, addressOf, isOwn, policy, noteRefusal };
+      const views = { site, live, origin, policy, noteRefusal, fault };
       const answer = {
         contentType: metrics.contentType,
-        text: () => metrics.text({ census: live.census(), totals: links.totals(), isDraining }),
+        text: async () =>
+          metrics.text({ census: live.census(), totals: links.totals(), isDraining }),
       };
       const alone = metricsAt && (await serveMetrics(metricsAt, answer));
       const server = await listen(
@@ -98,6 +116,7 @@ export function openRelayPorts(
         {
           isDraining: () => isDraining,
           metrics: alone ? null : answer,
+          plain,
           addPages: (app) => addPages(app, { contextPath, ...folders }, views),
           upgrade: doorway.upgrade,
         },

@@ -13,11 +13,12 @@ import {
   FrameReader,
   frameOf,
   frontBytes,
+  isCode,
   type Other,
   opcodes,
 } from "./frames.ts";
 import type { Pinged } from "./pinger.ts";
-import { type InPlace, readInto } from "./raw-socket.ts";
+import { type InPlace, read, readInto } from "./raw-socket.ts";
 import { giveBack, type Room, sharedRoom, takeRoom } from "./read-room.ts";
 import { closeMs, closeReason, unheard } from "./socket.ts";
 import { type CloseCode, closeCodes } from "./wire.ts";
@@ -35,6 +36,8 @@ export interface Sink {
   take(link: ServerLink, start: number, end: number, bytes: number): void;
   /** The link is closed; `code` is its peer's, or 1006. */
   closed(code: number): void;
+  /** This was thrown where it was read or closed; the link ends. */
+  failed(error: unknown): void;
 }
 
 /** RFC 6455 7.4.1: what a close frame without a code counts as, and a connection without one. */
@@ -42,13 +45,8 @@ export const codes = { none: 1005, lost: 1006 } as const;
 /** For what is to be written before a close frame, and the frame; `ws` has as much. */
 const flushMs = 30_000;
 
-/** RFC 6455 7.4: a code that may be in a frame. */
-const isCode = (code: number): boolean =>
-  (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) ||
-  (code >= 3000 && code <= 4999);
-
-/** So many bytes may wait for a peer that is sent a pong. */
-const pongsMost = 64 * 1024;
+/** So many pongs may wait for a peer to read them: each costs more than its few bytes. */
+const pongsMost = 64;
 const nothing = Buffer.alloc(0);
 
 const kLink = Symbol("link");
@@ -58,6 +56,8 @@ type Owned = Socket & { [kLink]: ServerLink };
 export class ServerLink extends FrameReader implements Pinged, InPlace {
   readyState = 1;
   isPaused = false;
+  /** Whether it is one of those that are read fast: what waits for its other end is not. */
+  mayTakeRoom = false;
   /** Where bytes are read to. */
   room: Room = sharedRoom;
   sink: Sink | null = null;
@@ -71,6 +71,8 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
   /** Whether the system reads into the room, so that it may change after a read. */
   #isInPlace = false;
   #late: unknown = null;
+  /** That wait to be written. */
+  #pongs = 0;
 
   constructor() {
     super(0, true);
@@ -123,14 +125,30 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
     socket.resume();
   }
 
+  /** All that comes from the socket comes through here: what is thrown ends this link. */
+  confined<A>(act: (link: ServerLink, value: A) => void, value: A): void {
+    try {
+      act(this, value);
+    } catch (error) {
+      const { sink } = this;
+      this.#isRefused = true;
+      this.terminate();
+      sink?.failed(error);
+    }
+  }
+
   /** Bytes were read into the room. */
   onRead(bytes: number): void {
+    this.confined(takeIn, bytes);
+  }
+
+  taken(bytes: number): void {
     this.read(this.room, frontBytes, bytes);
     if (this.end > this.start && !this.#isRefused)
       this.sink?.take(this, this.start, this.end, bytes);
     if (!this.#isInPlace) return;
     const isShared = this.room === sharedRoom;
-    if (isShared ? bytes < manyBytes : bytes >= fewBytes) return;
+    if (isShared ? bytes < manyBytes || !this.mayTakeRoom : bytes >= fewBytes) return;
     giveBack(this.room);
     this.room = isShared ? takeRoom() : sharedRoom;
   }
@@ -144,12 +162,14 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
 
   pause(): void {
     this.isPaused = true;
-    this.#socket.pause();
+    if (this.#isInPlace) this.#socket.pause();
+    else read(this.#socket, false);
   }
 
   resume(): void {
     this.isPaused = false;
-    this.#socket.resume();
+    if (this.#isInPlace) this.#socket.resume();
+    else read(this.#socket, true);
   }
 
   /** Writes a whole frame as it is, if the link is open; `written` is called when it has left. */
@@ -206,8 +226,13 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
   #control(frame: Buffer): void {
     const { opcode, data } = controlIn(frame);
     // RFC 6455 5.5.3 lets pings go unanswered; who does not read the answers shall not fill memory.
-    if (opcode === opcodes.ping)
-      return this.bufferedAmount < pongsMost ? this.write(frameOf(opcodes.pong, data)) : undefined;
+    if (opcode === opcodes.ping) {
+      if (this.#pongs >= pongsMost || this.readyState !== this.OPEN) return;
+      this.#pongs += 1;
+      return this.write(frameOf(opcodes.pong, data), () => {
+        this.#pongs -= 1;
+      });
+    }
     const isEmpty = data.length === 0;
     const code = data.length < 2 ? 0 : data.readUInt16BE(0);
     if (!isEmpty && !isCode(code)) return this.#fail(closeCodes.protocolError);
@@ -232,7 +257,7 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
     this.#isInPlace = false;
     for (let at = 0; at < chunk.length; ) {
       const bytes = chunk.copy(sharedRoom.bytes, frontBytes, at);
-      this.onRead(bytes);
+      this.taken(bytes);
       at += bytes;
     }
     this.room = room;
@@ -249,14 +274,18 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
     this.readyState = this.CLOSED;
     giveBack(this.room);
     this.room = sharedRoom;
-    this.sink?.closed(this.#code);
+    this.confined(close, this.#code);
     this.sink = null;
   }
 }
 
+const takeIn = (link: ServerLink, bytes: number): void => link.taken(bytes);
+const close = (link: ServerLink, code: number): void => link.sink?.closed(code);
+const hear = (link: ServerLink, chunk: Buffer): void => link.heard(chunk);
+
 // On the socket, and so the same functions for all links.
 function onData(this: Owned, chunk: Buffer): void {
-  this[kLink].heard(chunk);
+  this[kLink].confined(hear, chunk);
 }
 
 function onEnd(this: Owned): void {

@@ -2,12 +2,13 @@
  * Sessions feed: one page of the sessions as JSON, once and live. Whoever asks is sent what they can
  * see and no more; who may see it at all was decided before. What a row says comes from the roster.
  */
-import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import { confine, type NoteFault } from "../actors/confine.ts";
 import type { LiveRoster, RosterChanges } from "../actors/live-roster.ts";
 import type { RosterView } from "../actors/roster.ts";
 import type { Holder } from "../machines/vocabulary.ts";
 import { holderOf } from "./holder.ts";
+import type { Origin } from "./origin.ts";
 import type { WatchedPolicy } from "./policy.ts";
 import { tally } from "./tally.ts";
 
@@ -26,7 +27,8 @@ const searchMaxLength = 100;
 interface SessionsViews {
   readonly live: LiveRoster;
   readonly policy: WatchedPolicy;
-  addressOf(request: IncomingMessage): string;
+  readonly origin: Pick<Origin, "addressOf">;
+  readonly fault: NoteFault;
 }
 
 /** What a request wants to see, `?q=words&page=n`; what cannot be is the first page of all. */
@@ -41,7 +43,7 @@ export function addSessions(
   app: FastifyInstance,
   path: string,
   headers: Readonly<Record<string, string>>,
-  { live, policy, addressOf }: SessionsViews,
+  { live, policy, origin, fault }: SessionsViews,
 ): void {
   app.get(path, (request, reply) => {
     const { rows: agents, page, pages, found, total, clients } = live.now(viewIn(request));
@@ -59,7 +61,7 @@ export function addSessions(
     return text;
   };
   app.get(`${path}/live`, { exposeHeadRoute: false }, (request, reply) => {
-    const holder = holderOf(addressOf(request.raw));
+    const holder = holderOf(origin.addressOf(request.raw));
     const view = viewIn(request);
     const isSearch = view.search !== "";
     const isFull = open.size() >= feedsMax || open.of(holder) >= feedsPerHolder;
@@ -85,11 +87,22 @@ export function addSessions(
       else raw.write(text);
     };
     const tell = (changes: RosterChanges): void => send(textOf(changes));
+    const drop = (): void => void raw.destroy();
     tell(live.now(view));
-    const watching = live.changes(view).subscribe(tell);
+    const watching = live.changes(view).subscribe({
+      next: confine(fault, "live feed", tell, drop),
+      error: (error) => {
+        fault("live feed", error);
+        drop();
+      },
+    });
     // Who may still see comes back by itself.
-    watching.add(policy.changes.subscribe(() => raw.end()));
-    const ping = setInterval(() => send(": here\n\n"), feedPingMs);
+    const end = confine(fault, "live feed", () => void raw.end(), drop);
+    watching.add(policy.changes.subscribe(end));
+    const ping = setInterval(
+      confine(fault, "live feed", () => send(": here\n\n"), drop),
+      feedPingMs,
+    );
     raw.once("close", () => {
       for (const leave of leaves) leave();
       clearInterval(ping);

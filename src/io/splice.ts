@@ -2,22 +2,30 @@
  * Splice: two data links become one pipe. No actor, no machine and no rxjs touches a byte here. A
  * reader that is slow pauses the writer.
  */
+import type { NoteFault } from "../actors/confine.ts";
 import type { SpliceReport } from "../machines/vocabulary.ts";
 import { frameOf, opcodes, putHead } from "./frames.ts";
 import { giveBack, type Room, sharedRoom } from "./read-room.ts";
 import { codes, manyBytes, type ServerLink, type Sink } from "./server-link.ts";
 import { closeCodes, dataMaxBytes } from "./wire.ts";
 
-/** A client may send so much before it is spliced (an ssh banner and a key exchange are 3 KiB). */
-const earlyBytes = 64 * 1024;
+/**
+ * A client may send so much before it is spliced (an ssh banner and a key exchange are 3 KiB), and
+ * what the last read brings beside: never twice as much, in one piece, however it was cut.
+ */
+export const earlyBytes = 64 * 1024;
+/** An ssh banner; what is larger doubles. */
+const earlyLeastBytes = 256;
 /** One message may be larger, as a stranger's program may send it; so large it may not be. */
 export const earlyMostBytes = 1024 * 1024;
-/** Of a message before the splice (RFC 6455 5.4): ours has one, and each costs more than its bytes. */
+/** Of a message before the splice (RFC 6455 5.4): ours has one. */
 const fragmentsMost = 1_024;
 
 /** Stop reading one side when so much waits for the other, and go on at the half. */
 const highBytes = 1024 * 1024;
 const lowBytes = highBytes / 2;
+/** What a write that waits costs beside its bytes: a buffer and its place in a queue, some 250 bytes. */
+const writeBytes = 256;
 
 /** Counted while bytes flow; anybody may read it. */
 export interface Counts {
@@ -27,7 +35,7 @@ export interface Counts {
 }
 
 /** What all have that sent nothing; never added to. */
-const none: Buffer[] = [];
+const none = Buffer.alloc(0);
 
 /**
  * One end: a link, what it sent before the splice, in order, and after it the way to the other end.
@@ -38,17 +46,21 @@ export class SpliceEnd implements Sink {
   /** Whether it was the relay that closed it. */
   wasShut = false;
   readonly #left: () => void;
+  readonly #failed: NoteFault;
   #early = none;
   #earlyBytes = 0;
   #splice: Splice | null = null;
   #to: ServerLink | null = null;
+  /** Writes to the other end that are under way. */
+  #writes = 0;
   /** Rooms out of which something is still being written to the other end. */
   #lent: Room[] | null = null;
 
   /** `left` is called when the link has closed. */
-  constructor(link: ServerLink, left: () => void) {
+  constructor(link: ServerLink, left: () => void, failed: NoteFault) {
     this.link = link;
     this.#left = left;
+    this.#failed = failed;
   }
 
   /** Of the splice, once there is one. */
@@ -60,18 +72,20 @@ export class SpliceEnd implements Sink {
     this.#splice = splice;
     this.#to = to;
     this.link.mostBytes = dataMaxBytes;
-    for (const data of this.#early) {
+    this.link.mayTakeRoom = true;
+    if (this.#earlyBytes > 0) {
+      const data = this.#early.subarray(0, this.#earlyBytes);
       to.write(frameOf(opcodes.binary, data), this.#written);
       this.#passed(to, data.length);
     }
     this.#early = none; // or it would be kept as long as the link
-    if (to.bufferedAmount < lowBytes) this.link.resume();
+    if (this.#waiting(to) < lowBytes) this.link.resume();
   }
 
   take(link: ServerLink, start: number, end: number, bytes: number): void {
     const { room } = link;
     const to = this.#to;
-    if (!to) return this.#keep(Buffer.from(room.bytes.subarray(start, end)));
+    if (!to) return this.#keep(room.bytes, start, end);
     if (to.readyState !== to.OPEN) return;
     const frame = room.bytes.subarray(putHead(room.bytes, start, end), end);
     // Behind others it would have to wait, and the room is worth more than a copy.
@@ -89,32 +103,51 @@ export class SpliceEnd implements Sink {
     this.#splice?.closed(this, code);
   }
 
+  failed(error: unknown): void {
+    this.#failed("data link", error);
+    this.#to?.terminate(); // or it would wait for the end of this one
+  }
+
   /** To be called when both links have closed: nothing is written any more. */
   takeBack(): void {
     for (const used of this.#lent ?? []) giveBack(used);
     this.#lent = null;
   }
 
-  #keep(data: Buffer): void {
+  #keep(bytes: Buffer, start: number, end: number): void {
     if (this.link.fragments > fragmentsMost)
       return this.link.refuse(closeCodes.tooMany, "too many fragments");
-    if (this.#early === none) this.#early = [data];
-    else this.#early.push(data);
-    this.#earlyBytes += data.length;
+    const before = this.#earlyBytes;
+    this.#earlyBytes += end - start;
+    if (this.#earlyBytes > this.#early.length) {
+      const doubled = Math.min(Math.max(earlyLeastBytes, 2 * this.#early.length), 2 * earlyBytes);
+      const larger = Buffer.allocUnsafeSlow(Math.max(doubled, this.#earlyBytes));
+      this.#early.copy(larger, 0, 0, before);
+      this.#early = larger;
+    }
+    bytes.copy(this.#early, before, start, end);
     if (this.#earlyBytes > earlyBytes) this.link.pause();
+  }
+
+  /** What waits for the other end costs so much. */
+  #waiting(to: ServerLink): number {
+    return to.bufferedAmount + this.#writes * writeBytes;
   }
 
   #passed(to: ServerLink, bytes: number): void {
     this.#splice?.count(this, bytes);
-    if (to.bufferedAmount <= highBytes || this.link.isPaused) return;
+    this.#writes += 1;
+    if (this.#waiting(to) <= highBytes || this.link.isPaused) return;
     this.#splice?.countPause();
     this.link.pause();
   }
 
   readonly #written = (): void => {
-    const waits = this.#to?.bufferedAmount ?? 0;
-    if (waits === 0 && this.#lent) this.takeBack();
-    if (waits < lowBytes && this.link.isPaused) this.link.resume();
+    this.#writes -= 1;
+    const to = this.#to;
+    if (!to) return;
+    if (to.bufferedAmount === 0 && this.#lent) this.takeBack();
+    if (this.link.isPaused && this.#waiting(to) < lowBytes) this.link.resume();
   };
 }
 

@@ -3,8 +3,12 @@
  * It knows nothing of who sent it or where it goes.
  */
 
-// C0 and C1 controls, line separators, and the bidirectional controls that can reorder a line.
-const unsafe = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+/**
+ * What is not seen, and what moves what is: controls, line separators, format characters (the
+ * bidirectional ones, zero-width ones, tags), what a font leaves out where it cannot show it
+ * (UAX #44: variation selectors, Hangul fillers, a joiner of graphemes), and halves of characters.
+ */
+const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
 /** One printable line of at most `max` characters; everything else is dropped. */
 export function plainText(text: string, max = 200): string {

@@ -71,6 +71,9 @@ const withOurs: Serve = (http, near) => {
       closed: (code: number) => {
         near.end = code;
       },
+      failed: (error: unknown) => {
+        throw error;
+      },
     };
     link.begin(sink, mostBytes, clock);
     near.close = (code, reason) => link.close(code, reason);

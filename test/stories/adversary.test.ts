@@ -123,6 +123,21 @@ test("frames that are not right are answered with the code for it, at each door 
   other.agent.socket.terminate();
 });
 
+test("a control message that comes byte by byte is too much for what it costs", async () => {
+  const control = await rawLink("/agent/dripping", subprotocols.agent);
+  const [whole, ended] = [frame(0x81, Buffer.alloc(60_000, "x")), control.end];
+  let isOver = false;
+  void ended.then(() => {
+    isOver = true;
+  });
+  control.socket.setNoDelay();
+  for (let at = 0; at < whole.length - 1 && !isOver; at += 1) {
+    control.socket.write(whole.subarray(at, at + 1));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.equal(await ended, 1008);
+});
+
 test("100 000 fragments of a byte are too many for a message, and once joined just bytes", async () => {
   const fragments = Buffer.concat(
     Array.from({ length: 100_000 }, (_, n) => frame(n === 0 ? 0x02 : 0x00, Buffer.from("x"))),

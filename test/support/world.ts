@@ -64,12 +64,14 @@ export async function openRelay(
     limits?: Partial<Limits>;
     tls?: { certFile: string; keyFile: string };
     policy?: string;
+    downloads?: string;
   } = {},
 ): Promise<Relay> {
   const log = lines();
-  const { port = 0, tls, limits, policy = null, ...origin } = config;
+  const { port = 0, tls, limits, policy = null, downloads, ...origin } = config;
   const full = {
     publicUrl: null,
+    alsoHosts: [],
     contextPath: "",
     trustProxy: [],
     hasTls: Boolean(tls),
@@ -85,7 +87,7 @@ export async function openRelay(
     { host: "127.0.0.1", port, tls: tls ?? null, metricsAt: null },
     {
       assets,
-      downloads: join(root, "dist/downloads"),
+      downloads: downloads ?? join(root, "dist/downloads"),
       bootstrap: join(root, "dist/bootstrap"),
       site: siteOf(readManifest(assets), "0.0.0"),
       live: liveRoster(actor, clock, ports.countsOf),
