@@ -89,6 +89,7 @@ export function openDoorway(
   } as const;
   const control = new WebSocketServer({
     ...common,
+    autoPong: false,
     maxFragments: fragmentsMost,
     maxPayload: controlMaxBytes,
   });

@@ -19,7 +19,7 @@ import {
 import type { Pinged } from "./pinger.ts";
 import { type InPlace, readInto } from "./raw-socket.ts";
 import { giveBack, type Room, sharedRoom, takeRoom } from "./read-room.ts";
-import { closeMs, closeReason, unheard } from "./socket.ts";
+import { closeMs, closeReason, pongsMost, unheard } from "./socket.ts";
 import { type CloseCode, closeCodes } from "./wire.ts";
 
 /** A read of so much gets a room of its own for the next one, and one of so little the shared one. */
@@ -47,8 +47,6 @@ const isCode = (code: number): boolean =>
   (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) ||
   (code >= 3000 && code <= 4999);
 
-/** So many bytes may wait for a peer that is sent a pong. */
-const pongsMost = 64 * 1024;
 const nothing = Buffer.alloc(0);
 
 const kLink = Symbol("link");
@@ -205,7 +203,6 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
 
   #control(frame: Buffer): void {
     const { opcode, data } = controlIn(frame);
-    // RFC 6455 5.5.3 lets pings go unanswered; who does not read the answers shall not fill memory.
     if (opcode === opcodes.ping)
       return this.bufferedAmount < pongsMost ? this.write(frameOf(opcodes.pong, data)) : undefined;
     const isEmpty = data.length === 0;
