@@ -22,6 +22,8 @@ const highBytes = 1024 * 1024;
 const outMostBytes = 4 * 1024 * 1024;
 /** Between two tries while waiting. */
 const retryMs = 2_000;
+/** What a relay may have said to the person; an honest one says two things. */
+const sentencesMost = 20;
 /** From the near side's end to this one's. */
 const goodbyeMs = 1_500;
 
@@ -144,6 +146,7 @@ function converse(
   return new Promise((resolve, reject) => {
     let isSpliced = false;
     let hasLeft = false;
+    let sentences = 0;
     let failed: ConvergeError | null = null;
     let late: unknown = null;
     const end = (): void => {
@@ -198,7 +201,10 @@ function converse(
           new ConvergeError("CONVERGE_REFUSED", `it said something odd: ${read.malformed}`),
         );
       if (read.message?.type === "spliced") start();
-      else if (read.message) say(heard(read.message));
+      else if (read.message && sentences < sentencesMost) {
+        sentences += 1;
+        say(heard(read.message));
+      }
     };
 
     output.on("drain", () => socket.resume());
