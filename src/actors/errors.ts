@@ -48,7 +48,12 @@ export class ConvergeError extends Error {
   }
 }
 
-/** What any thrown thing says, in one line, for a log or another sentence. */
+/**
+ * What any thrown thing says, in one line, for a log or another sentence. A name with several addresses
+ * fails with one error for each of them, and none for all.
+ */
 export function reasonOf(thrown: unknown): string {
+  if (thrown instanceof AggregateError && thrown.message === "")
+    return thrown.errors.map(reasonOf).join("; ");
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { ConvergeError, reasonOf } from "../actors/errors.ts";
+import "./slow-lines.ts";
 import { plainText } from "./text.ts";
 
 /** TCP, TLS, a proxy and the upgrade together may take so long. */
@@ -68,7 +69,7 @@ export function failure(url: URL, error: Error & { code?: string }): ConvergeErr
     const why = reason ? `the TLS handshake failed (${reason})` : error.message;
     return new ConvergeError("CONVERGE_TLS", plainText(why).replace(/\.$/, ""), error);
   }
-  const why = error.message || error.code || "no connection";
+  const why = reasonOf(error) || error.code || "no connection";
   return new ConvergeError("CONVERGE_UNREACHABLE", `${url.host} (${plainText(why)})`, error);
 }
 
