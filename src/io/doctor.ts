@@ -6,11 +6,10 @@ import { lookup } from "node:dns/promises";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { TLSSocket } from "node:tls";
-import { getProxyForUrl } from "proxy-from-env";
 import { ConvergeError, type ErrorCode, reasonOf } from "../actors/errors.ts";
 import { dial } from "./dial.ts";
 import { failure, socketUrl, type Trust } from "./dialling.ts";
-import { proxyAgentFor } from "./proxy.ts";
+import { proxyAgentFor, proxyFor } from "./proxy.ts";
 import { plainText } from "./text.ts";
 import { closeCodes, controlMaxBytes, protocolVersion, subprotocols } from "./wire.ts";
 
@@ -49,7 +48,7 @@ export async function* examine(
   base.pathname = `${relay.pathname.replace(/\/+$/, "").replace(/\/client\/[^/]*$/, "")}/`;
   yield { name: "URL", state: "ok", said: base.href };
 
-  const proxyText = getProxyForUrl(base.href);
+  const proxyText = proxyFor(base);
   const proxy = URL.canParse(proxyText) ? new URL(proxyText) : null;
   yield {
     name: "proxy",
@@ -64,7 +63,7 @@ export async function* examine(
     yield { name: "DNS", state: "ok", said: `${host} is ${addresses}` };
   } catch (error) {
     const fix = proxy
-      ? "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY."
+      ? "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; NO_PROXY names hosts that need none."
       : "Check the spelling. Inside a company the name may be known to the proxy alone: set HTTPS_PROXY.";
     const said = `${host} is not known (${plainText(reasonOf(error))})`;
     return yield { name: "DNS", state: "FAIL", said, fix, code: "CONVERGE_UNREACHABLE" };
