@@ -85,7 +85,8 @@ async function refusal(
     body += chunk;
     if (body.length > answerMost) break;
   }
-  return refusalOf(url, status, String(response.headers["content-type"] ?? ""), body);
+  const { "content-type": contentType = "", location } = response.headers;
+  return refusalOf(url, status, { contentType, location }, body);
 }
 
 /** A proxy that is only unwell is worth another try, as the relay itself is. */

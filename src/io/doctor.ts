@@ -8,7 +8,7 @@ import { request as httpsRequest } from "node:https";
 import type { TLSSocket } from "node:tls";
 import { ConvergeError, type ErrorCode, reasonOf } from "../actors/errors.ts";
 import { dial } from "./dial.ts";
-import { failure, socketUrl, type Trust } from "./dialling.ts";
+import { failure, redirectOf, socketUrl, type Trust } from "./dialling.ts";
 import { proxyAgentFor, proxyFor } from "./proxy.ts";
 import { plainText } from "./text.ts";
 import { closeCodes, controlMaxBytes, protocolVersion, subprotocols } from "./wire.ts";
@@ -91,6 +91,14 @@ export async function* examine(
         fix: "It was not checked (--insecure). --ca FILE trusts just yours.",
       }),
     };
+  if (answer.redirect !== null)
+    return yield {
+      name: "relay",
+      state: "FAIL",
+      said: `${base.host} answers, but ${answer.redirect}`,
+      fix: "Use that URL, if it is the relay's: nobody is followed there.",
+      code: "CONVERGE_REFUSED",
+    };
   if (answer.status !== 200)
     return yield {
       name: "relay",
@@ -115,6 +123,8 @@ export async function* examine(
 
 interface Answer {
   readonly status: number;
+  /** Where it sends us, as a clause. */
+  readonly redirect: string | null;
   readonly date: number;
   /** Whose certificate it is; null without TLS. */
   readonly tls: string | null;
@@ -141,6 +151,7 @@ async function ask(url: URL, trust: Trust, signal: AbortSignal): Promise<Answer>
   const until = Date.parse(certificate?.valid_to ?? "");
   return {
     status: answer.statusCode ?? 0,
+    redirect: redirectOf(url, answer.statusCode ?? 0, answer.headers.location),
     date: Date.parse(answer.headers.date ?? "") || Date.now(),
     tls: certificate
       ? `certificate of ${plainText(String(certificate.subject?.CN ?? certificate.subjectaltname ?? "?"))}`
