@@ -17,6 +17,7 @@ import { isBearer, readTrust } from "../src/io/dialling.ts";
 import { deriveHostKey, type HostKey, openHostKey } from "../src/io/host-key.ts";
 import { derivedId, newIdentity } from "../src/io/identity.ts";
 import { openLog } from "../src/io/log.ts";
+import { standardError, standardOutput } from "../src/io/standard-output.ts";
 import { version } from "../src/io/version.ts";
 import { isRendezvousId } from "../src/io/wire.ts";
 import { jsonFor, textFor } from "./announce.ts";
@@ -180,7 +181,7 @@ void main(async (signal) => {
   const flags = command.opts();
   const relayText = command.args[0] ?? process.env["CONVERGE_RELAY_URL"];
   if (!relayText) {
-    process.stderr.write(command.helpInformation());
+    standardError.write(command.helpInformation());
     throw new CommanderError(2, "commander.help", "no relay URL");
   }
   const relay = urlArgument(relayUrl, relayText);
@@ -202,12 +203,14 @@ void main(async (signal) => {
     maxDurationMs: flags["maxDuration"] ?? null,
   };
 
+  if (flags["json"])
+    standardOutput.tellLostAs((lost) => `${JSON.stringify({ event: "lines lost", lost })}\n`);
   let agent: RunningAgent | null = null;
   let rendezvous: string = id;
   const announce = (news: AgentNews): void => {
     if (news.event === "ready") rendezvous = news.id;
     const insecure = flags["insecure"] ?? false;
-    process.stdout.write(`${(flags["json"] ? jsonFor : textFor)(news, insecure)}\n`);
+    standardOutput.write(`${(flags["json"] ? jsonFor : textFor)(news, insecure)}\n`);
   };
   const ports = await openAgentPorts(
     {

@@ -49,8 +49,10 @@ export function textFor(news: AgentNews, insecure: boolean): string {
       return `converge: relay lost (${news.why}), looking for it`;
     case "relay found":
       return "converge: the relay is back";
-    case "relay ending":
-      return `converge: the relay restarts in ${spoken(news.leftMs)}; sessions are cut then, and the agent comes back`;
+    case "relay ending": {
+      const often = news.times ? ` (said ${news.times} times)` : "";
+      return `converge: the relay restarts in ${spoken(news.leftMs)}; sessions are cut then, and the agent comes back${often}`;
+    }
     case "ended":
       return `converge: ended: ${news.ending}`;
   }

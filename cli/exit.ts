@@ -3,6 +3,7 @@
  * ssh shows 255 for every failed proxy command, so the sentence matters more than the number.
  */
 import { ConvergeError, type ErrorCode, reasonOf } from "../src/actors/errors.ts";
+import { standardError, standardOutput } from "../src/io/standard-output.ts";
 import { plainText } from "../src/io/text.ts";
 
 const statuses: Record<ErrorCode, number> = {
@@ -31,13 +32,13 @@ export const statusOf = (code: ErrorCode): number => statuses[code];
 const endMostMs = 15_000;
 /** Frames of an error's stack that are shown, each cut to a line. */
 const framesMost = 3;
+/** What a reader that is late has to take our last lines. */
+const lastMs = 1_000;
 
 const signalStatuses = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /** Runs a program to its exit status. Every error becomes one sentence, on stderr. */
 export async function main(run: (signal: AbortSignal) => Promise<number>): Promise<void> {
-  // Whoever reads our output may stop reading; that ends neither a session nor its clean-up.
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   const stop = new AbortController();
   let bySignal = 0;
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
@@ -52,7 +53,7 @@ export async function main(run: (signal: AbortSignal) => Promise<number>): Promi
   const fail = (error: unknown): void => {
     if (hasFailed) return; // of the end itself, which is bounded
     hasFailed = true;
-    process.stderr.write(lastFault(error));
+    standardError.write(lastFault(error));
     setTimeout(() => process.exit(1), endMostMs).unref();
     stop.abort("fault");
   };
@@ -65,6 +66,8 @@ export async function main(run: (signal: AbortSignal) => Promise<number>): Promi
     status = lastWords(error);
   }
   process.exitCode = hasFailed ? 1 : bySignal > 0 && status === 0 ? bySignal : status;
+  // Whoever reads our output may have stopped reading; that ends nothing, and holds up nothing.
+  await Promise.all([standardOutput, standardError].map((output) => output.drained(lastMs)));
 }
 
 /** One sentence and the first frames, without the source line that Node puts before them. */
@@ -85,13 +88,13 @@ function lastWords(error: unknown): number {
   // Commander has printed its own sentence, or the help that was asked for.
   if (isCommanders(error)) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof ConvergeError) {
-    process.stderr.write(`converge: ${error.message}\n`);
+    standardError.write(`converge: ${error.message}\n`);
     return statuses[error.code];
   }
-  process.stderr.write(
+  standardError.write(
     `converge: ${new ConvergeError("CONVERGE_INTERNAL", reasonOf(error)).message}\n`,
   );
   if (process.env["CONVERGE_LOG_LEVEL"] === "debug" && error instanceof Error)
-    process.stderr.write(`${error.stack}\n`);
+    standardError.write(`${error.stack}\n`);
   return 1;
 }

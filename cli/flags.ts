@@ -6,6 +6,7 @@ import { isIP } from "node:net";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { ConvergeError, reasonOf } from "../src/actors/errors.ts";
 import { type LogLevel, logLevels } from "../src/io/log-levels.ts";
+import { standardError, standardOutput } from "../src/io/standard-output.ts";
 import { plainText } from "../src/io/text.ts";
 
 const unitMs = { s: 1_000, m: 60_000, h: 3_600_000 } as const;
@@ -156,6 +157,7 @@ export function program(name: string, version: string, summary: string): Command
     .helpOption("-h, --help", "show this help")
     .allowExcessArguments(false)
     .showHelpAfterError(false)
+    .configureOutput({ writeOut: standardOutput.write, writeErr: standardError.write })
     .exitOverride();
 }
 

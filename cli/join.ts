@@ -3,6 +3,7 @@
  */
 import { systemClock } from "../src/io/clock.ts";
 import { connect, type ProxyCommandConfig } from "../src/io/proxy-command.ts";
+import { standardError } from "../src/io/standard-output.ts";
 import { openStdio } from "../src/io/stdio.ts";
 
 export type Say = (sentence: string) => void;
@@ -11,7 +12,7 @@ export type Say = (sentence: string) => void;
 export const sayer =
   (isQuiet: boolean): Say =>
   (sentence) => {
-    if (!isQuiet) process.stderr.write(`[converge] ${sentence}\n`);
+    if (!isQuiet) standardError.write(`[converge] ${sentence}\n`);
   };
 
 /** What ssh needs to say that it leaves, when Ctrl-C reaches it and us at once. */

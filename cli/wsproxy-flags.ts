@@ -8,6 +8,7 @@ import { ConvergeError, reasonOf } from "../src/actors/errors.ts";
 import { systemClock } from "../src/io/clock.ts";
 import { readTrust } from "../src/io/dialling.ts";
 import { connect, type ProxyCommandConfig } from "../src/io/proxy-command.ts";
+import { standardError } from "../src/io/standard-output.ts";
 import { version } from "../src/io/version.ts";
 import { isFingerprint } from "../src/io/wire.ts";
 import {
@@ -65,7 +66,7 @@ export async function run(signal: AbortSignal): Promise<number> {
   const flags = command.opts();
   const text = command.args[0] ?? process.env["CONVERGE_CLIENT_URL"];
   if (!text) {
-    process.stderr.write(command.helpInformation());
+    standardError.write(command.helpInformation());
     throw new CommanderError(2, "commander.help", "no client URL");
   }
   const say = sayer(flags["quiet"] ?? false);
@@ -96,7 +97,7 @@ async function listen(
   const server = createServer({ allowHalfOpen: config.raw }, (socket) => {
     socket.setNoDelay(true);
     connect(config, { input: socket, output: socket }, say, systemClock, signal)
-      .catch((error: unknown) => process.stderr.write(`[converge] ${reasonOf(error)}\n`))
+      .catch((error: unknown) => standardError.write(`[converge] ${reasonOf(error)}\n`))
       .finally(() => socket.end());
   });
   try {

@@ -7,6 +7,7 @@ import { ConvergeError } from "../src/actors/errors.ts";
 import { sshConfig } from "../src/actors/ssh-command.ts";
 import { readTrust } from "../src/io/dialling.ts";
 import { examine } from "../src/io/doctor.ts";
+import { standardOutput } from "../src/io/standard-output.ts";
 import { version } from "../src/io/version.ts";
 import { isFingerprint, isRendezvousId } from "../src/io/wire.ts";
 import { statusOf } from "./exit.ts";
@@ -37,7 +38,7 @@ export function printSshConfig(args: readonly string[]): number {
     throw new ConvergeError("CONVERGE_USAGE", "A --host-alias is of A-Z a-z 0-9 . _ - only.");
   const fingerprint = flags["fingerprint"] ?? null;
   if (fingerprint && !isFingerprint(fingerprint)) throw new ConvergeError("CONVERGE_USAGE", pin);
-  process.stdout.write(
+  standardOutput.write(
     sshConfig(alias, id, {
       clientUrl: url.href.replace(/\/+$/, ""),
       fingerprint,
@@ -61,8 +62,8 @@ export async function runDoctor(args: readonly string[], signal: AbortSignal): P
   const trust = readTrust(flags["ca"], flags["insecure"] ?? false);
   let status = 0;
   for await (const { name, state, said, fix, code } of examine(url, trust, signal)) {
-    process.stdout.write(`${state.padEnd(5)}${name.padEnd(11)}${said}\n`);
-    if (fix) process.stdout.write(`${" ".repeat(16)}${fix}\n`);
+    standardOutput.write(`${state.padEnd(5)}${name.padEnd(11)}${said}\n`);
+    if (fix) standardOutput.write(`${" ".repeat(16)}${fix}\n`);
     if (code && status === 0) status = statusOf(code);
   }
   return status;

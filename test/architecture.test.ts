@@ -32,7 +32,6 @@ const may: Record<string, readonly string[]> = {
     "cookie",
     "valibot",
     "proxy-addr",
-    "proxy-from-env",
     "https-proxy-agent",
     "jose",
     "@lydell/node-pty",

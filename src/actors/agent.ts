@@ -113,8 +113,8 @@ export function startAgent(
   session.start();
   feed(merge(ports.holdFile.changes, keyEvents(ports.keyChanges), activityEvents(ports, clock)));
   open.push(
-    ports.relayEndings.subscribe((leftMs) => {
-      ports.announce({ event: "relay ending", leftMs });
+    ports.relayEndings.subscribe(({ leftMs, times }) => {
+      ports.announce({ event: "relay ending", leftMs, ...(times > 1 && { times }) });
       session.send({ type: "RELAY.ENDING", leftMs });
     }),
     ports.clients.subscribe((news) => {

@@ -48,7 +48,41 @@ export class ConvergeError extends Error {
   }
 }
 
-/** What any thrown thing says, in one line, for a log or another sentence. */
+const unknownAuthority = "its authority is not known to this machine";
+const selfSigned = "it is signed by itself, or by an authority that this machine does not know";
+
+/**
+ * Why a certificate is not accepted, by the code that Node has from OpenSSL (tls.html, "X509 certificate
+ * error codes"). Its own sentences differ by release, and advise to start Node with other flags.
+ */
+const certificateFaults: Record<string, string> = {
+  UNABLE_TO_GET_ISSUER_CERT: unknownAuthority,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: unknownAuthority,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: unknownAuthority,
+  CERT_UNTRUSTED: unknownAuthority,
+  CERT_REJECTED: unknownAuthority,
+  DEPTH_ZERO_SELF_SIGNED_CERT: selfSigned,
+  SELF_SIGNED_CERT_IN_CHAIN: selfSigned,
+  CERT_HAS_EXPIRED: "it, or its authority's, has expired",
+  CERT_NOT_YET_VALID: "it is not valid yet, or this machine's clock is wrong",
+  CERT_SIGNATURE_FAILURE: "its signature is wrong",
+  CERT_CHAIN_TOO_LONG: "its chain is too long",
+  PATH_LENGTH_EXCEEDED: "its chain is too long",
+  CERT_REVOKED: "it was revoked",
+  INVALID_CA: "its authority may not sign it",
+  INVALID_PURPOSE: "it is not for a server",
+  ERR_TLS_CERT_ALTNAME_INVALID: "it is for another name",
+  HOSTNAME_MISMATCH: "it is for another name",
+};
+
+/**
+ * What any thrown thing says, in one line, for a log or another sentence. A name with several addresses
+ * fails with one error for each of them, and none for all.
+ */
 export function reasonOf(thrown: unknown): string {
+  if (thrown instanceof AggregateError && thrown.message === "")
+    return thrown.errors.map(reasonOf).join("; ");
+  const code = thrown instanceof Error ? String(Reflect.get(thrown, "code")) : "";
+  if (Object.hasOwn(certificateFaults, code)) return certificateFaults[code] ?? "";
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

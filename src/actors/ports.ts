@@ -70,8 +70,15 @@ export type AgentNews =
   | { event: "warning"; leftMs: number; cause: string }
   | { event: "relay lost"; why: string }
   | { event: "relay found" }
-  | { event: "relay ending"; leftMs: number }
+  /** `times` where it was said more than once since the last such news. */
+  | { event: "relay ending"; leftMs: number; times?: number }
   | { event: "ended"; ending: Ending["kind"] };
+
+/** The relay said that it ends, in how many milliseconds, and how often it said so. */
+export interface RelayEnding {
+  readonly leftMs: number;
+  readonly times: number;
+}
 
 /** The agent's ssh server, files and link to the relay. */
 export interface AgentPorts {
@@ -81,8 +88,8 @@ export interface AgentPorts {
   readonly clients: Observable<ClientNews>;
   readonly holdFile: { readonly changes: Observable<HoldEvent>; look(): void };
   readonly keyChanges: Observable<string>;
-  /** The relay said that it ends, and in how many milliseconds. */
-  readonly relayEndings: Observable<number>;
+  /** At most one a second. */
+  readonly relayEndings: Observable<RelayEnding>;
   register(id: RendezvousId): Promise<Registered>;
   /** Resolves when the registered link is lost. */
   standing(): Promise<void>;

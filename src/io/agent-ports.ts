@@ -9,7 +9,7 @@ import { Subject } from "rxjs";
 import { Meter } from "../actors/activity.ts";
 import type { Clock } from "../actors/clock.ts";
 import { ConvergeError } from "../actors/errors.ts";
-import type { AgentNews, AgentPorts, Log } from "../actors/ports.ts";
+import type { AgentNews, AgentPorts, Log, RelayEnding } from "../actors/ports.ts";
 import type { AgentFacts } from "../machines/vocabulary.ts";
 import { type ControlLinkConfig, openControlLink } from "./control-link.ts";
 import { openHoldFile } from "./hold-file.ts";
@@ -73,7 +73,7 @@ export async function openAgentPorts(
     version,
     fingerprint: config.hostKey.fingerprint,
   };
-  const relayEndings = new Subject<number>();
+  const relayEndings = new Subject<RelayEnding>();
   const control = openControlLink(
     {
       ...config,
@@ -83,7 +83,7 @@ export async function openAgentPorts(
         const readInPlace = (): void => readLinkInPlace(link, stream);
         server.accept({ link, stream, readInPlace, ticket, address });
       },
-      onRelayEnding: (leftMs) => relayEndings.next(leftMs),
+      onRelayEnding: (leftMs, times) => relayEndings.next({ leftMs, times }),
     },
     clock,
     log,

@@ -20,11 +20,16 @@ import { socketUrl, type Trust } from "./dialling.ts";
 import type { Identity } from "./identity.ts";
 import { readToAgent } from "./messages.ts";
 import { expectPings, shut } from "./socket.ts";
+import { sparing } from "./sparing.ts";
 import { plainText } from "./text.ts";
 import { closeCodes, controlMaxBytes, dataMaxBytes, subprotocols } from "./wire.ts";
 
 /** From the first message to `registered`. */
 const registerMs = 20_000;
+/** Dial-backs under way at once; as many connections may be logging in. */
+const visitsMost = 100;
+/** What may wait for a relay that reads nothing; it is not there, whatever it sends. */
+const unreadMost = 1024 * 1024;
 
 export interface ControlLinkConfig {
   readonly relay: URL;
@@ -35,8 +40,11 @@ export interface ControlLinkConfig {
   readonly registerToken: () => string | null;
   /** Takes a dialled-back data link, open and paused. */
   readonly onVisit: (link: WebSocket, ticket: Ticket, address: string) => void;
-  /** The relay ends, and cuts what still runs after so many milliseconds. */
-  readonly onRelayEnding: (leftMs: number) => void;
+  /**
+   * The relay ends, and cuts what still runs after so many milliseconds. Called once a second at
+   * most; it said so `times` times since the last call.
+   */
+  readonly onRelayEnding: (leftMs: number, times: number) => void;
 }
 
 export interface ControlLink {
@@ -59,6 +67,11 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
   const stop = new AbortController();
   setMaxListeners(0, stop.signal); // every dial listens while it lasts, and many may come at once
   let current: WebSocket | null = null;
+  let visits = 0;
+  const endings = sparing<number>(clock, config.onRelayEnding);
+  const failures = sparing<string>(clock, (reason, times) =>
+    log.warn({ reason, ...(times > 1 && { times }) }, "dial-back failed"),
+  );
 
   async function register(id: RendezvousId): Promise<Registered> {
     const jitter = Math.random();
@@ -90,17 +103,21 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
     return new Promise((resolve) => {
       const giveUp = (): void => socket.terminate();
       const late = clock.setTimeout(giveUp, registerMs);
+      let isProven = false;
       stop.signal.addEventListener("abort", giveUp, { once: true });
       const say = (message: object): void => socket.send(JSON.stringify(message), () => {});
       socket.on("message", (text: Buffer, isBinary) => {
         const read = isBinary ? { malformed: "binary" } : readToAgent(text.toString());
         if ("malformed" in read) {
           log.warn({ reason: read.malformed }, "relay message malformed");
+          socket.removeAllListeners("message"); // what else is on its way is not worth a line each
           return shut(socket, clock, closeCodes.malformed, read.malformed);
         }
         const { message } = read;
         switch (message?.type) {
           case "challenge": {
+            if (isProven) return; // each answer costs a signature, and an honest relay asks once
+            isProven = true;
             const { host } = config.relay;
             const signature = config.identity.answer(message.nonce, host, id);
             const { key } = config.identity;
@@ -114,7 +131,7 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
           case "summon":
             return void visit(message.ticket, message.client.address);
           case "ending":
-            return config.onRelayEnding(message.leftMs);
+            return endings.take(message.leftMs);
           default:
         }
       });
@@ -142,6 +159,8 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
 
   /** Dials back with a ticket. A failure costs this one client, who is told after a while. */
   async function visit(ticket: Ticket, address: string): Promise<void> {
+    if (visits >= visitsMost) return failures.take("too many at once");
+    visits += 1;
     try {
       const link = await dial(
         {
@@ -156,12 +175,16 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
       if (stop.signal.aborted) return link.terminate();
       config.onVisit(link, ticket, address);
     } catch (error) {
-      log.warn({ reason: reasonOf(error) }, "dial-back failed");
+      failures.take(reasonOf(error));
+    } finally {
+      visits -= 1;
     }
   }
 
   const tell = (message: object): void => {
-    if (current?.readyState === current?.OPEN) current?.send(JSON.stringify(message), () => {});
+    if (current?.readyState !== current?.OPEN) return;
+    if ((current?.bufferedAmount ?? 0) > unreadMost) current?.terminate();
+    else current?.send(JSON.stringify(message), () => {});
   };
 
   return {
@@ -175,6 +198,8 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
     reportClient: (client) => tell({ type: "client", client }),
     close: () => {
       stop.abort();
+      endings.close();
+      failures.close();
       if (current) shut(current, clock, closeCodes.done);
     },
   };

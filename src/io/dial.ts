@@ -8,6 +8,7 @@ import { WebSocket } from "ws";
 import { ConvergeError } from "../actors/errors.ts";
 import { answerMost, type DialConfig, failure, handshakeMs, refusalOf } from "./dialling.ts";
 import { proxyAgentFor } from "./proxy.ts";
+import { answerPings } from "./socket.ts";
 import { plainText } from "./text.ts";
 
 /**
@@ -21,6 +22,7 @@ export async function dial(config: DialConfig, signal: AbortSignal): Promise<Web
   const agent = await proxyAgentFor(url, tls);
   const socket = new WebSocket(url, config.subprotocol ?? [], {
     perMessageDeflate: false,
+    autoPong: false,
     handshakeTimeout: handshakeMs,
     maxPayload: config.maxPayload,
     ...(config.isCiphertext && { generateMask: (mask: Buffer) => mask.fill(0) }),
@@ -33,6 +35,7 @@ export async function dial(config: DialConfig, signal: AbortSignal): Promise<Web
         checkServerIdentity(url.hostname.replace(/^\[|\]$/g, ""), certificate),
     }),
   });
+  answerPings(socket);
   const abort = (): void => socket.terminate();
   signal.addEventListener("abort", abort, { once: true });
   let proxy: ProxyAnswer | null = null;
@@ -82,7 +85,8 @@ async function refusal(
     body += chunk;
     if (body.length > answerMost) break;
   }
-  return refusalOf(url, status, String(response.headers["content-type"] ?? ""), body);
+  const { "content-type": contentType = "", location } = response.headers;
+  return refusalOf(url, status, { contentType, location }, body);
 }
 
 /** A proxy that is only unwell is worth another try, as the relay itself is. */

@@ -6,11 +6,10 @@ import { lookup } from "node:dns/promises";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { TLSSocket } from "node:tls";
-import { getProxyForUrl } from "proxy-from-env";
 import { ConvergeError, type ErrorCode, reasonOf } from "../actors/errors.ts";
 import { dial } from "./dial.ts";
-import { failure, socketUrl, type Trust } from "./dialling.ts";
-import { proxyAgentFor } from "./proxy.ts";
+import { failure, redirectOf, socketUrl, type Trust } from "./dialling.ts";
+import { proxyAgentFor, proxyFor } from "./proxy.ts";
 import { plainText } from "./text.ts";
 import { closeCodes, controlMaxBytes, protocolVersion, subprotocols } from "./wire.ts";
 
@@ -49,7 +48,7 @@ export async function* examine(
   base.pathname = `${relay.pathname.replace(/\/+$/, "").replace(/\/client\/[^/]*$/, "")}/`;
   yield { name: "URL", state: "ok", said: base.href };
 
-  const proxyText = getProxyForUrl(base.href);
+  const proxyText = proxyFor(base);
   const proxy = URL.canParse(proxyText) ? new URL(proxyText) : null;
   yield {
     name: "proxy",
@@ -64,7 +63,7 @@ export async function* examine(
     yield { name: "DNS", state: "ok", said: `${host} is ${addresses}` };
   } catch (error) {
     const fix = proxy
-      ? "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY."
+      ? "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; NO_PROXY names hosts that need none."
       : "Check the spelling. Inside a company the name may be known to the proxy alone: set HTTPS_PROXY.";
     const said = `${host} is not known (${plainText(reasonOf(error))})`;
     return yield { name: "DNS", state: "FAIL", said, fix, code: "CONVERGE_UNREACHABLE" };
@@ -92,6 +91,14 @@ export async function* examine(
         fix: "It was not checked (--insecure). --ca FILE trusts just yours.",
       }),
     };
+  if (answer.redirect !== null)
+    return yield {
+      name: "relay",
+      state: "FAIL",
+      said: `${base.host} answers, but ${answer.redirect}`,
+      fix: "Use that URL, if it is the relay's: nobody is followed there.",
+      code: "CONVERGE_REFUSED",
+    };
   if (answer.status !== 200)
     return yield {
       name: "relay",
@@ -116,6 +123,8 @@ export async function* examine(
 
 interface Answer {
   readonly status: number;
+  /** Where it sends us, as a clause. */
+  readonly redirect: string | null;
   readonly date: number;
   /** Whose certificate it is; null without TLS. */
   readonly tls: string | null;
@@ -142,6 +151,7 @@ async function ask(url: URL, trust: Trust, signal: AbortSignal): Promise<Answer>
   const until = Date.parse(certificate?.valid_to ?? "");
   return {
     status: answer.statusCode ?? 0,
+    redirect: redirectOf(url, answer.statusCode ?? 0, answer.headers.location),
     date: Date.parse(answer.headers.date ?? "") || Date.now(),
     tls: certificate
       ? `certificate of ${plainText(String(certificate.subject?.CN ?? certificate.subjectaltname ?? "?"))}`

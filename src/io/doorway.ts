@@ -78,6 +78,7 @@ export function openDoorway(
   } as const;
   const control = new WebSocketServer({
     ...common,
+    autoPong: false,
     maxFragments: fragmentsMost,
     maxBufferedChunks: fragmentsMost,
     maxPayload: controlMaxBytes,

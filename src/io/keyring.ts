@@ -8,6 +8,7 @@ import { constants } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { setTimeout as realPause } from "node:timers/promises";
 import type { Clock } from "../actors/clock.ts";
+import { reasonOf } from "../actors/errors.ts";
 import { type AuthorizedKey, parseAuthorizedKeys } from "./authorized-keys.ts";
 import { downloadKeys, faultInUrl, withoutSecrets } from "./key-download.ts";
 import { plainText } from "./text.ts";
@@ -247,7 +248,7 @@ async function markOf(path: string): Promise<string> {
 function because(thrown: unknown): string {
   if (!(thrown instanceof Error)) return plainText(String(thrown));
   if (thrown.cause instanceof Error) return because(thrown.cause);
-  return plainText(thrown.message || codeOf(thrown) || thrown.name);
+  return plainText(reasonOf(thrown) || codeOf(thrown) || thrown.name);
 }
 
 function codeOf(thrown: unknown): string {

@@ -105,8 +105,9 @@ function introduce(socket: Socket, config: DialConfig, signal: AbortSignal): Pro
       if (digits !== "101") {
         const length = Number(fields.get("content-length") ?? Number.POSITIVE_INFINITY);
         if (!isWhole && body.length < Math.min(length, answerMost)) return;
-        const type = fields.get("content-type") ?? "";
-        return fail(refusalOf(url, Number(digits), type, body.toString("utf8", 0, answerMost)));
+        const contentType = fields.get("content-type") ?? "";
+        const headers = { contentType, location: fields.get("location") };
+        return fail(refusalOf(url, Number(digits), headers, body.toString("utf8", 0, answerMost)));
       }
       if (fields.get("upgrade")?.toLowerCase() !== "websocket")
         return refuse("Invalid Upgrade header");

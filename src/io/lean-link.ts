@@ -6,7 +6,7 @@
 import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import { closeBody, maskedHeadOf, opcodes } from "./frames.ts";
-import type { DataLink } from "./socket.ts";
+import { type DataLink, pongsMost } from "./socket.ts";
 
 const textMostBytes = 64 * 1024;
 /** RFC 6455 7.4.1. */
@@ -85,7 +85,7 @@ export class LeanLink extends EventEmitter implements DataLink {
   }
 
   pong(data = Buffer.alloc(0)): void {
-    this.#control(opcodes.pong, data);
+    if (this.bufferedAmount < pongsMost) this.#control(opcodes.pong, data);
   }
 
   close(code?: number, reason = ""): void {

@@ -9,7 +9,7 @@ import type { LinkId, SpliceReport } from "../machines/vocabulary.ts";
 import type { ToAgent, ToClient } from "./messages.ts";
 import { openPinger } from "./pinger.ts";
 import type { ServerLink } from "./server-link.ts";
-import { pingRegularly, shut, unheard } from "./socket.ts";
+import { answerPings, pingRegularly, shut, unheard } from "./socket.ts";
 import { type Counts, earlyMostBytes, Splice, SpliceEnd } from "./splice.ts";
 import { type CloseCode, nextLink } from "./wire.ts";
 
@@ -62,6 +62,7 @@ export function openLinks(clock: Clock, note: NoteFault): Links {
       confineEvents(socket, note, "control link", () => socket.terminate());
       socket.on("close", () => controls.delete(link));
       socket.on("error", unheard);
+      answerPings(socket);
       pingRegularly(socket, clock);
       return link;
     },

@@ -6,6 +6,7 @@ import { type DestinationStream, pino } from "pino";
 import type { RelayFact } from "../actors/facts.ts";
 import type { Log } from "../actors/ports.ts";
 import type { LogLevel } from "./log-levels.ts";
+import { standardError } from "./standard-output.ts";
 
 /**
  * Fields that must never be readable, should any line ever come to have one: what opens a door
@@ -19,16 +20,17 @@ export interface LogSink {
   write(line: string): void;
 }
 
-/** Synchronous, so that the last line before an exit is not lost. */
-const stderr = (): LogSink => {
-  const destination = pino.destination({ dest: 2, sync: true });
-  return {
-    isTerminal: process.stderr.isTTY === true,
-    write: (line) => void destination.write(line),
-  };
-};
+/** Lines that were lost are a line as well. */
+function stderrOf(program: string): LogSink {
+  if (!standardError.isTerminal)
+    standardError.tellLostAs((lost) => {
+      const time = new Date().toISOString();
+      return `${JSON.stringify({ level: "warn", time, program, lost, msg: "log lines lost" })}\n`;
+    });
+  return standardError;
+}
 
-export function openLog(program: string, level: LogLevel, sink: LogSink = stderr()): Log {
+export function openLog(program: string, level: LogLevel, sink = stderrOf(program)): Log {
   const destination: DestinationStream = sink.isTerminal
     ? { write: (line) => sink.write(textOf(line)) }
     : sink;

@@ -10,6 +10,7 @@ import { socketUrl, type Trust } from "./dialling.ts";
 import type { HostKeyPin } from "./host-key-pin.ts";
 import { leanDial } from "./lean-dial.ts";
 import type { Read, ToClient } from "./messages.ts";
+import { type NearSide, readNearSide } from "./near-side.ts";
 import { type DataLink, expectPings, shut } from "./socket.ts";
 import type { Stdio } from "./stdio.ts";
 import { plainText } from "./text.ts";
@@ -19,10 +20,10 @@ import { closeCodes, dataMaxBytes, subprotocols } from "./wire.ts";
 const highBytes = 1024 * 1024;
 /** What may wait for the near side before the far side is paused: more than the window of an ssh channel. */
 const outMostBytes = 4 * 1024 * 1024;
-/** What ssh may send before there is anybody to hear it. */
-const earlyMaxBytes = 64 * 1024;
 /** Between two tries while waiting. */
 const retryMs = 2_000;
+/** What a relay may have said to the person; an honest one says two things. */
+const sentencesMost = 20;
 /** From the near side's end to this one's. */
 const goodbyeMs = 1_500;
 
@@ -43,7 +44,8 @@ export interface ProxyCommandConfig {
 
 /**
  * Runs one connection until either side ends it. Resolves when the far side ended it in order or
- * the near side did; rejects with a `ConvergeError` that says why it could not go on.
+ * the near side did; rejects with a `ConvergeError` that says why it could not go on. An input that
+ * ends before the two are joined changes nothing of that: who closed it may still want to know.
  */
 export async function connect(
   config: ProxyCommandConfig,
@@ -53,8 +55,21 @@ export async function connect(
   signal: AbortSignal,
 ): Promise<void> {
   const gone = new AbortController();
-  const stop = AbortSignal.any([signal, gone.signal]);
-  const early = holdEarly(stdio, gone, config.raw);
+  const near = readNearSide(stdio, clock, () => gone.abort());
+  try {
+    await keepDialling(config, near, say, clock, AbortSignal.any([signal, gone.signal]));
+  } finally {
+    near.close();
+  }
+}
+
+async function keepDialling(
+  config: ProxyCommandConfig,
+  near: NearSide,
+  say: Say,
+  clock: Clock,
+  stop: AbortSignal,
+): Promise<void> {
   const until = clock.now() + config.waitMs;
   for (;;) {
     const leftMs = Math.max(0, until - clock.now());
@@ -71,16 +86,7 @@ export async function connect(
         },
         stop,
       );
-      return await converse(
-        socket,
-        await understanding(config),
-        config,
-        stdio,
-        early,
-        say,
-        clock,
-        stop,
-      );
+      return await converse(socket, await understanding(config), config, near, say, clock, stop);
     } catch (error) {
       if (stop.aborted) return;
       const code = error instanceof ConvergeError ? error.code : null;
@@ -126,62 +132,31 @@ function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** What the near side sent so far, kept until it can be sent on. */
-interface Early {
-  readonly chunks: Buffer[];
-  /** Calls `act` when a raw near side has said all it will; the answer may still be wanted. */
-  onEnd(act: () => void): void;
-  /** From now on bytes go to `next`. */
-  release(next: (data: Buffer) => void): void;
-}
-
-/** Reads the near side from the start, for only a reader notices that it has gone. */
-function holdEarly({ input, output }: Stdio, gone: AbortController, raw: boolean): Early {
-  const chunks: Buffer[] = [];
-  let held = 0;
-  const hold = (data: Buffer): void => {
-    held += data.length;
-    chunks.push(data);
-    if (held > earlyMaxBytes) input.pause();
-  };
-  input.on("data", hold);
-  // ssh that ends its output has ended itself. `echo hello | wsproxy --raw` has not: it reads on.
-  for (const event of raw ? ["error"] : ["end", "close", "error"])
-    input.once(event, () => gone.abort());
-  output.on("error", () => gone.abort());
-  return {
-    chunks,
-    onEnd: (act) => {
-      if (input.readableEnded) act();
-      else if (raw) input.once("end", act);
-    },
-    release: (next) => {
-      input.off("data", hold);
-      input.on("data", next);
-      input.resume();
-    },
-  };
-}
-
 /** From the open websocket to its close. */
 function converse(
   socket: DataLink,
   { read: readMessage, pin }: Understanding,
   config: ProxyCommandConfig,
-  { input, output }: Stdio,
-  early: Early,
+  near: NearSide,
   say: Say,
   clock: Clock,
   stop: AbortSignal,
 ): Promise<void> {
+  const { input, output } = near;
   return new Promise((resolve, reject) => {
     let isSpliced = false;
+    let hasLeft = false;
+    let sentences = 0;
     let failed: ConvergeError | null = null;
     let late: unknown = null;
     const end = (): void => {
       shut(socket, clock, closeCodes.done);
       // Nobody is left who cares for what could not be sent by then.
       late ??= clock.setTimeout(() => socket.terminate(), goodbyeMs);
+    };
+    const leave = (): void => {
+      hasLeft = true;
+      end();
     };
     const fail = (error: ConvergeError): void => {
       failed ??= error;
@@ -197,9 +172,10 @@ function converse(
         socket.send(data, sent);
         if (socket.bufferedAmount > highBytes) input.pause();
       };
-      for (const data of early.chunks) send(data);
-      early.release(send);
-      early.onEnd(() => socket.close(closeCodes.done)); // `ws` hears the rest, for at most 30 s
+      near.release(send);
+      // ssh that ends its output has ended itself. `echo hello | wsproxy --raw` has not: it reads on,
+      // and `ws` hears the rest, for at most 30 s.
+      near.onEnd(() => (config.raw ? socket.close(closeCodes.done) : leave()));
     };
 
     const deliver = (data: Buffer): void => {
@@ -225,7 +201,10 @@ function converse(
           new ConvergeError("CONVERGE_REFUSED", `it said something odd: ${read.malformed}`),
         );
       if (read.message?.type === "spliced") start();
-      else if (read.message) say(heard(read.message));
+      else if (read.message && sentences < sentencesMost) {
+        sentences += 1;
+        say(heard(read.message));
+      }
     };
 
     output.on("drain", () => socket.resume());
@@ -239,7 +218,7 @@ function converse(
       clock.clearTimeout(late);
       config.debug(`Closed with code ${code}. ${plainText(reason.toString())}`);
       if (failed) reject(failed);
-      else if (stop.aborted) resolve();
+      else if (stop.aborted || hasLeft) resolve();
       else {
         const error = explain(code, plainText(reason.toString()), config, isSpliced);
         if (error) reject(error);

@@ -116,6 +116,22 @@ export class Watch<Link extends Watched> {
   }
 }
 
+/**
+ * So many bytes may wait for a peer that is sent a pong. RFC 6455 5.5.3 lets pings go unanswered;
+ * who sends them without end and does not read the answers shall not fill memory.
+ */
+export const pongsMost = 64 * 1024;
+
+/**
+ * Answers pings within that bound, for a websocket that was told not to do it by itself (`autoPong`):
+ * `ws` ends a link with 60 pongs unsent, and a suspended ssh has as many after twenty minutes.
+ */
+export function answerPings(socket: WebSocket): void {
+  socket.on("ping", (data: Buffer) => {
+    if (socket.readyState === socket.OPEN && socket.bufferedAmount < pongsMost) socket.pong(data);
+  });
+}
+
 /** RFC 6455 5.5.2: a server's, with nothing in it. */
 export const pingFrame = Buffer.from([0x89, 0]);
 

@@ -9,6 +9,8 @@ import type { Readable, Writable } from "node:stream";
 export interface Stdio {
   readonly input: Readable;
   readonly output: Writable;
+  /** Whether whoever gave us these has ended, where that can be known otherwise than by them. */
+  isOrphaned?(): boolean;
 }
 
 /**
@@ -22,7 +24,9 @@ export function openStdio(): Stdio {
     return stat.isFIFO() || stat.isSocket();
   };
   const onWindows = process.platform === "win32";
+  const parent = process.ppid; // ssh starts us with `exec`, so it is ssh itself
   return {
+    isOrphaned: () => process.ppid !== parent,
     input: process.stdin,
     output:
       !onWindows && isPipe(1)

@@ -8,6 +8,7 @@ import type { Clock } from "../actors/clock.ts";
 import { reasonOf } from "../actors/errors.ts";
 import type { Refusal } from "./doors.ts";
 import { type IssuerRule, isToken, type Policy } from "./policy.ts";
+import "./slow-lines.ts";
 import { plainText } from "./text.ts";
 import { matchesWildcard } from "./wildcard.ts";
 

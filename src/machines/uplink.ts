@@ -44,7 +44,7 @@ export interface UplinkInput {
 
 interface Context extends UplinkInput {
   readonly wasOnline: boolean;
-  /** Tries since the last success, and one, so that a lost link is not redialled in the same breath. */
+  /** Tries that failed, and links that were lost, since a link last stood for a while. */
   readonly failures: number;
   readonly jitter: number;
   readonly ending: UplinkEnding;
@@ -52,6 +52,8 @@ interface Context extends UplinkInput {
 
 const firstMs = 500;
 const mostMs = 30_000;
+/** A link that stood for so long was a good one. Else a relay that takes and drops us would be redialled at once, for ever. */
+const settledMs = 10_000;
 
 /** Half a second, doubling to half a minute; the upper half of each is jitter. */
 export function backoffMs(failures: number, jitter: number): number {
@@ -84,7 +86,6 @@ export const uplinkMachine = setup({
   actions: {
     noteOnline: assign(({ context }, { output }: { output: Registered }) => ({
       wasOnline: true,
-      failures: 1,
       jitter: output.jitter,
       id: output.kind === "registered" ? output.id : context.id,
     })),
@@ -99,6 +100,8 @@ export const uplinkMachine = setup({
         why: output.kind === "registered" ? "" : output.why,
       },
     })),
+    noteSettled: assign({ failures: 0 }),
+    noteLost: assign({ failures: ({ context }) => context.failures + 1 }),
     publishRegistered: emit(({ context }, { output }: { output: Registered }) => ({
       type: "registered",
       id: output.kind === "registered" ? output.id : context.id,
@@ -112,6 +115,7 @@ export const uplinkMachine = setup({
     publishLost: emit({ type: "lost" }),
   },
   delays: {
+    settled: settledMs,
     patience: ({ context }) => context.patienceMs,
     backoff: ({ context }) => backoffMs(context.failures, context.jitter),
   },
@@ -164,8 +168,9 @@ export const uplinkMachine = setup({
           invoke: {
             id: "standing",
             src: "standing",
-            onDone: { target: "backingOff", actions: "publishLost" },
+            onDone: { target: "backingOff", actions: ["noteLost", "publishLost"] },
           },
+          after: { settled: { actions: "noteSettled" } },
         },
         backingOff: { after: { backoff: "dialling" } },
       },

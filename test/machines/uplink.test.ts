@@ -75,6 +75,22 @@ test("registers, loses the link, comes back", async () => {
   assert.deepEqual(said, ["registered", "lost", "registered"]);
 });
 
+test("a relay that takes it and drops it is dialled ever more seldom; one that kept it is not", async () => {
+  const { said, pass, breakLink } = start(Array.from({ length: 100 }, () => ok));
+  await settled();
+  for (let n = 0; n < 120; n += 1) {
+    breakLink();
+    await pass(500);
+  }
+  const registered = (): number => said.filter((what) => what === "registered").length;
+  assert.equal(registered(), 7); // at once, and after 0.5, 1, 2, 4, 8 and 16 s
+  await pass(30_000 + 10_000);
+  breakLink();
+  await settled();
+  await pass(500);
+  assert.equal(registered(), 9);
+});
+
 test("a relay that was never there is given a minute", async () => {
   const { actor, pass } = start([]);
   await settled();

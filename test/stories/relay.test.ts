@@ -179,8 +179,8 @@ describe("in the world", () => {
     for (const [args, status, sentence] of [
       [["--ca", authority.ca, url(port)], 7, "No agent is registered as nobody."],
       [["--insecure", url(port)], 7, "No agent is registered as nobody."],
-      [[url(port)], 4, `${why}unable to verify the first certificate.`],
-      [["--ca", authority.ca, url(otherPort)], 4, `${why}Hostname/IP does not match`],
+      [[url(port)], 4, `${why}its authority is not known to this machine.`],
+      [["--ca", authority.ca, url(otherPort)], 4, `${why}it is for another name.`],
       [["--insecure", url(otherPort)], 7, "No agent is registered as nobody."],
     ] as const) {
       const said = await finished(ours("wsproxy", [...args], { input: "open" }));

@@ -12,6 +12,7 @@ import {
   endPrograms,
   finished,
   folder,
+  jobFolder,
   ours,
   program,
   type RelayProgram,
@@ -147,6 +148,24 @@ describe("doctor", () => {
     assert.equal(known.status, 0);
     assert.match(known.lines[3] ?? "", /^(?:ok|warn) TLS certificate of /);
   });
+
+  for (const status of [301, 302, 307, 308])
+    test(`a relay that moved (${status}): where to, in doctor, wsproxy and agent`, async () => {
+      const url = urlOf(await other(status, { location: "https://new.example/r?a" }));
+      const to = "it redirects to https://new.example/r?a";
+      const found = await doctor([url]);
+      assert.equal(found.status, 6);
+      assert.ok(found.lines.at(-2)?.endsWith(`answers, but ${to}`), found.lines.join("\n"));
+      const sentence = `converge: The relay refused: ${to}. Use that URL, if it is the relay's.\n`;
+      for (const [name, more] of [
+        ["wsproxy", "/client/x"],
+        ["agent", ""],
+      ] as const) {
+        const said = await finished(ours(name, [`${url}${more}`], { cwd: jobFolder().dir }));
+        assert.equal(said.status, 6, said.err);
+        assert.ok(said.err.endsWith(sentence), said.err);
+      }
+    });
 
   test("https:// to a port that speaks http", async () => {
     const { status, lines } = await doctor([relay.url.replace("http:", "https:")]);

@@ -429,7 +429,7 @@ describe("through an HTTP proxy", () => {
     for (const [trust, status, sentence] of [
       [["--ca", authority.ca], 7, /^converge: No agent is registered as x\./],
       [["--insecure"], 7, /^converge: No agent is registered as x\./],
-      [[], 4, /^converge: The relay's TLS certificate was not accepted: unable to verify/],
+      [[], 4, /^converge: The relay's TLS certificate was not accepted: its authority is not/],
     ] as const) {
       asked = [];
       const said = await finished(
