@@ -12,7 +12,7 @@ installPrograms({
   "/usr/share/gocode/src/github.com/gorilla/websocket": "golang-github-gorilla-websocket-dev",
   "/usr/share/gocode/src/github.com/hashicorp/yamux": "golang-github-hashicorp-yamux-dev",
 });
-build({ standalone: true });
+await build({ standalone: true });
 const { status } = spawnSync(
   process.execPath,
   ["--import", "tsx", join(root, "bench/run.ts"), ...process.argv.slice(2)],

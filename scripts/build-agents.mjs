@@ -10,7 +10,7 @@ if (wanted.length === 0 || unknown.length > 0) {
   );
   process.exit(2);
 }
-build();
+await build();
 try {
   await buildStandalone(wanted, { must: true });
 } catch (error) {

@@ -37,7 +37,7 @@ function compressAll(dir, kinds = ["gz", "br"]) {
   }
 }
 
-patchSsh2();
+patchSsh2(root);
 /** What the programs are made of, as CycloneDX; without what differs from build to build. */
 function writeBillOfMaterials(file) {
   const npm = process.platform === "win32" ? "npm.cmd" : "npm";

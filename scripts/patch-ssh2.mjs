@@ -7,7 +7,6 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { applyPatch, parsePatch } from "diff";
-import { root } from "./prepare.mjs";
 
 /** SHA-256 of the files of ssh2 1.17.0 that the patch is for, as published. */
 const published = {
@@ -26,11 +25,11 @@ const published = {
 const patchFile = join(import.meta.dirname, "ssh2.patch");
 
 /**
- * Patches the installed ssh2; running it again does nothing, and after a change of the patch it
+ * Patches the ssh2 that is installed below `root`; running it again does nothing, and after a change of the patch it
  * starts from the published files, which are kept beside the patched ones. Throws an Error, a full
  * sentence, when what is installed is not what was published.
  */
-export function patchSsh2() {
+export function patchSsh2(root) {
   const made = parsePatch(readFileSync(patchFile, "utf8")).map((patch) => {
     const name = patch.newFileName ?? "";
     const file = join(root, "node_modules/ssh2", name);

@@ -54,8 +54,12 @@ function newest(paths) {
   );
 }
 
-/** Builds dist/ unless it is newer than every source; ends the script if it does not compile. */
-export function build({ standalone = false } = {}) {
+/**
+ * Patches ssh2, which an install has made anew, and builds dist/ unless it is newer than every
+ * source; ends the script if it does not compile.
+ */
+export async function build({ standalone = false } = {}) {
+  (await import("./patch-ssh2.mjs")).patchSsh2(root);
   const sources = ["src", "cli", "web", "scripts", "package.json", "package-lock.json"];
   sources.push("tsconfig.json", "tsconfig.build.json", "vite.config.ts");
   const made = join(root, "dist/cli/converge.js");

@@ -12,7 +12,7 @@ import { build, installPackages, installPrograms, root } from "./prepare.mjs";
 
 installPackages();
 installPrograms({ ssh: "openssh-client", "ssh-keygen": "openssh-client" });
-build();
+await build();
 
 const folder = mkdtempSync(join(tmpdir(), "converge-start-"));
 const job = join(folder, "job");

@@ -55,7 +55,7 @@ const programs = {
 installPackages();
 installPrograms(programs);
 installHelm();
-build({ standalone: !isFast });
+await build({ standalone: !isFast });
 
 const found = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".test.ts") && (isLong || !name.startsWith("long")))

@@ -20,6 +20,47 @@ export interface Login {
   ): Promise<{ readonly key: AuthorizedKey } | { readonly reason: string | null }>;
 }
 
+/**
+ * Requests to log in that a connection may make: offers of keys are such, and an ssh agent may hold a
+ * dozen. sshd's MaxAuthTries is 6, and counts them too.
+ */
+const triesMost = 18;
+/** Reasons that the line about a refused connection names. */
+const reasonsMost = 4;
+
+/** What one connection has tried. */
+export interface Attempts {
+  /** Counts one more; false when that is too many. */
+  begin(): boolean;
+  /** Notes why it was in vain; null where there is nothing to say. */
+  refuse(reason: string | null): void;
+  /** Why nobody got in, a clause for the log, however many keys were tried; null if none was. */
+  reason(): string | null;
+}
+
+export function openAttempts(): Attempts {
+  const refused: string[] = [];
+  let tries = 0;
+  return {
+    begin: () => {
+      tries += 1;
+      return tries <= triesMost;
+    },
+    refuse: (reason) => {
+      if (reason !== null) refused.push(reason);
+    },
+    reason: () => {
+      if (refused.length === 0) return null;
+      const more = refused.length - reasonsMost;
+      return [
+        ...refused.slice(0, reasonsMost),
+        ...(more > 0 ? [`and ${more} more`] : []),
+        ...(tries > triesMost ? ["which is too many"] : []),
+      ].join("; ");
+    },
+  };
+}
+
 /** Problems of the keys file are logged once, not at every login. */
 export function openLogin(keyring: Keyring, clock: Clock, log: Log): Login {
   let told: readonly string[] = [];

@@ -11,9 +11,11 @@ import type { Log } from "../actors/ports.ts";
 import type { ClientNews } from "../machines/notices.ts";
 import type { Audience, ChannelKind, ClientId, ClientReport } from "../machines/vocabulary.ts";
 import { type Forwarding, forwardFor } from "./forwarding.ts";
+import { holderOf } from "./holder.ts";
 import type { HostKey } from "./host-key.ts";
 import type { Keyring } from "./keyring.ts";
-import { openLogin } from "./login.ts";
+import { openLineBudget } from "./line-budget.ts";
+import { type Attempts, openAttempts, openLogin } from "./login.ts";
 import { boundBeforeLogin, tooMany } from "./pre-auth.ts";
 import { hangUp } from "./reaper.ts";
 import { sessionEnvironment } from "./session-environment.ts";
@@ -21,7 +23,7 @@ import type { Shell } from "./shells.ts";
 import { expectPings, shut } from "./socket.ts";
 import { algorithms, extensions } from "./ssh-algorithms.ts";
 import { type Allowed, serveSession } from "./ssh-session.ts";
-import { disconnect } from "./ssh2-gaps.ts";
+import { disconnect, hasEnded } from "./ssh2-gaps.ts";
 import { plainText } from "./text.ts";
 import { type Arrival, dismiss, reportOf, type Visitor, whoIs } from "./visitor.ts";
 import { closeCodes } from "./wire.ts";
@@ -29,15 +31,9 @@ import { closeCodes } from "./wire.ts";
 // ssh2's own keep-alive would end a connection that only sleeps; links have pings of their own.
 ssh2.Server.KEEPALIVE_CLIENT_INTERVAL = 0;
 
-/**
- * Requests to log in that a connection may make: offers of keys are such, and an ssh agent may hold a
- * dozen. sshd's MaxAuthTries is 6, and counts them too.
- */
-const triesMost = 18;
-/** Reasons that the line about a refused connection names. */
-const reasonsMost = 4;
-const tooManyTries =
-  "Too many authentication failures: name the key, ssh -i KEY -oIdentitiesOnly=yes";
+/** Lines of a kind about connections from one side, in a minute; the job's log is for people. */
+const linesMost = 30;
+const tooManyTries = "Too many authentication failures: use ssh -i KEY -oIdentitiesOnly=yes";
 /** Like sshd's MaxSessions; editors open a dozen. */
 const sessionsMost = 64;
 /** As many clients as one status message holds; more may be in, and are not named. */
@@ -87,6 +83,7 @@ export function openSshServer(
   const hangUps = new Set<Promise<void>>();
   const leaders = new Set<number>();
   const login = openLogin(keyring, clock, log);
+  const budget = openLineBudget(log, clock);
   let visits = 0;
   let isEnding = false;
 
@@ -122,7 +119,7 @@ export function openSshServer(
     stream.on("error", () => stream.destroy());
     stream.once("end", () => stream.destroy());
     const cut = (reason: string): void => {
-      log.info({ address, reason }, "stranger cut");
+      note(address, "stranger cut", reason);
       stream.destroy();
     };
     boundBeforeLogin(link, clock, () => visitor.login !== null, cut);
@@ -140,8 +137,7 @@ export function openSshServer(
   function serve(connection: Connection, visitor: Visitor, software: string): void {
     visitor.connection = connection;
     const { address } = visitor;
-    const refused: string[] = [];
-    let tries = 0;
+    const attempts = openAttempts();
     let endedInOrder = false;
     let broke = false;
     let channels = 0;
@@ -149,9 +145,8 @@ export function openSshServer(
     let forwarding: Forwarding | null = null;
 
     connection.on("authentication", (context) => {
-      tries += 1;
-      if (tries > triesMost) return disconnect(connection, tooManyTries);
-      authenticate(context, visitor, refused).catch(breach);
+      if (!attempts.begin()) return disconnect(connection, tooManyTries);
+      authenticate(context, visitor, attempts).catch(breach);
     });
     connection.on("ready", () => {
       const key = visitor.login;
@@ -217,7 +212,7 @@ export function openSshServer(
       });
     });
     function noteError(error: unknown): void {
-      log.info({ address, reason: plainText(reasonOf(error)) }, "ssh error");
+      note(address, "ssh error", plainText(reasonOf(error)));
     }
     /** What goes wrong in a connection ends it, and it alone. */
     function breach(error: unknown): void {
@@ -226,20 +221,19 @@ export function openSshServer(
       visitor.link.terminate();
     }
     connection.on("error", (error: Error & { code?: unknown }) => {
-      // A numeric code is the reason of the client's own DISCONNECT, RFC 4253 11.1.
+      // The reason of the client's own DISCONNECT is a number, RFC 4253 11.1.
       if (typeof error.code === "number") endedInOrder = true;
       else breach(error);
     });
     // ssh2 ends its side when the client says DISCONNECT, and else only when it is told to.
     connection.once("end", () => {
-      const sink = (connection as unknown as { _sock: { writableEnded: boolean } })._sock;
-      endedInOrder ||= !broke && (sink.writableEnded || (hadChannels && channels === 0));
+      endedInOrder ||= !broke && (hasEnded(connection) || (hadChannels && channels === 0));
     });
     connection.once("close", () => {
       forwarding?.close();
       const key = visitor.login;
       visitor.connection = null;
-      if (!key) return refusal(address, refused, tries > triesMost);
+      if (!key) return note(address, "login refused", attempts.reason());
       const type = endedInOrder ? "CLIENT.LEFT" : "CLIENT.LOST";
       log.info({ address, fingerprint: key.fingerprint, inOrder: endedInOrder }, "client left");
       const who = whoIs(visitor, key);
@@ -256,26 +250,21 @@ export function openSshServer(
   async function authenticate(
     context: AuthContext,
     visitor: Visitor,
-    refused: string[],
+    attempts: Attempts,
   ): Promise<void> {
     const found = await login.check(context, visitor.address);
     if (visitor.connection === null) return; // it went away meanwhile, and must not log in now
-    if ("reason" in found && found.reason !== null) refused.push(found.reason);
+    if ("reason" in found) attempts.refuse(found.reason);
     if (isEnding || !("key" in found)) return context.reject(["publickey"]);
     if (context.method === "publickey" && context.signature) visitor.login = found.key;
     context.accept();
   }
 
-  /** One line for a connection on which nobody logged in, however many keys it tried. */
-  function refusal(address: string, refused: readonly string[], wasCut: boolean): void {
-    if (refused.length === 0) return;
-    const more = refused.length - reasonsMost;
-    const reason = [
-      ...refused.slice(0, reasonsMost),
-      ...(more > 0 ? [`and ${more} more`] : []),
-      ...(wasCut ? ["which is too many"] : []),
-    ].join("; ");
-    log.info({ address, reason }, "login refused");
+  /** A line about one connection, as long as its side has not caused too many of them. */
+  function note(address: string, line: string, reason: string | null): void {
+    if (reason === null) return;
+    const spent = { line, from: holderOf(address), reason: null, most: linesMost };
+    if (budget.may(spent)) log.info({ address, reason }, line);
   }
 
   return {
@@ -305,6 +294,7 @@ export function openSshServer(
         }
       await Promise.all(hungUp);
       await Promise.all([...visitors.values()].map((visitor) => dismiss(visitor, clock)));
+      budget.close();
     },
   };
 }

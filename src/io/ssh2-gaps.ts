@@ -75,6 +75,11 @@ export function disconnect(connection: Connection, sentence: string): void {
   _sock.end();
 }
 
+/** Whether our side of a connection has ended, as it does by itself when the client says DISCONNECT. */
+export function hasEnded(connection: Connection): boolean {
+  return (connection as unknown as PrivateConnection)._sock.writableEnded;
+}
+
 /** From now on all connections use our Poly1305, which is the faster one. */
 export async function useFastPoly1305(): Promise<void> {
   await crypto.init;

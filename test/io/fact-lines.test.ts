@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RelayFact, refusalReasons } from "../../src/actors/facts.ts";
-import { keysMost, openFactLines, refusalsMost, sessionsMost } from "../../src/io/fact-lines.ts";
+import { openFactLines, refusalsMost, sessionsMost } from "../../src/io/fact-lines.ts";
+import { keysMost } from "../../src/io/line-budget.ts";
 import type { LinkId, RendezvousId } from "../../src/machines/vocabulary.ts";
 import { faultOf } from "../support/log-schema.ts";
 import { HandClock } from "../support/processes.ts";

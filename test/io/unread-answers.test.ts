@@ -127,7 +127,7 @@ for (const [name, open] of [
   });
 
 for (const door of ["agent", "client"] as const)
-  test(`the relay keeps at most 64 KiB of answers for whoever floods /${door}, and stays`, async () => {
+  test(`the relay keeps few answers for whoever floods /${door}, and stays`, async () => {
     const clock = handClock();
     const relay = await openRelay(clock);
     const socket = connect(Number(relay.url.port), "127.0.0.1");
@@ -137,8 +137,10 @@ for (const door of ["agent", "client"] as const)
     );
     await once(socket, "data");
     const most = await mostWaiting(() => socket, flood(socket, maskedPings));
-    assert.ok(most >= pongsMost / 2, `only ${most} bytes waited: nothing was tried`);
-    assert.ok(most <= pongsMost + 200, `${most} bytes waited`);
+    // On a data link 64 of them wait, of 127 bytes at most.
+    const bound = door === "client" ? 64 * 127 : pongsMost;
+    assert.ok(most >= bound / 2, `only ${most} bytes waited: nothing was tried`);
+    assert.ok(most <= bound + 200, `${most} bytes waited`);
     assert.equal(socket.destroyed, false);
     socket.destroy();
     await relay.close();

@@ -6,7 +6,9 @@ import { root } from "./world.ts";
 
 interface Line {
   readonly title: string;
-  readonly properties: Record<string, unknown> & { readonly program: { readonly const: string } };
+  readonly properties: Record<string, unknown> & {
+    readonly program: { readonly const: string; readonly enum?: readonly string[] };
+  };
 }
 
 export const schema: { readonly oneOf: readonly Line[] } & Record<string, unknown> = JSON.parse(
