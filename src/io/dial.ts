@@ -10,15 +10,19 @@ import { answerMost, type DialConfig, failure, handshakeMs, refusalOf } from "./
 import { proxyAgentFor } from "./proxy.ts";
 import { answerPings } from "./socket.ts";
 import { plainText } from "./text.ts";
+import { type TlsTrust, trusting } from "./trusting.ts";
 
 /**
  * Resolves with an open, **paused** websocket: whoever gets it adds listeners and resumes it, so
  * that not even a first message in the same packet is lost. Rejects with a `ConvergeError`:
  * `UNREACHABLE` (worth another try), `PROXY`, `TLS`, `REFUSED`.
  */
-export async function dial(config: DialConfig, signal: AbortSignal): Promise<WebSocket> {
-  const { url, trust } = config;
-  const tls = { rejectUnauthorized: !trust.insecure, ...(trust.ca !== null && { ca: trust.ca }) };
+export function dial(config: DialConfig, signal: AbortSignal): Promise<WebSocket> {
+  return trusting(config.trust, (tls) => attempt(config, tls, signal));
+}
+
+async function attempt(config: DialConfig, tls: TlsTrust, signal: AbortSignal): Promise<WebSocket> {
+  const { url } = config;
   const agent = await proxyAgentFor(url, tls);
   const socket = new WebSocket(url, config.subprotocol ?? [], {
     perMessageDeflate: false,

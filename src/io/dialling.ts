@@ -11,7 +11,7 @@ import { plainText } from "./text.ts";
 export const handshakeMs = 20_000;
 
 export interface Trust {
-  /** PEM text of the authority to believe instead of the system's; null for the system's. */
+  /** PEM text of the authority to believe instead of Node's and the machine's; null for those. */
   readonly ca: string | null;
   readonly insecure: boolean;
 }

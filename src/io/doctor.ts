@@ -11,6 +11,7 @@ import { dial } from "./dial.ts";
 import { failure, redirectOf, socketUrl, type Trust } from "./dialling.ts";
 import { proxyAgentFor, proxyFor } from "./proxy.ts";
 import { plainText } from "./text.ts";
+import { type TlsTrust, trusting } from "./trusting.ts";
 import { closeCodes, controlMaxBytes, protocolVersion, subprotocols } from "./wire.ts";
 
 export interface Finding {
@@ -71,7 +72,7 @@ export async function* examine(
 
   let answer: Answer;
   try {
-    answer = await ask(new URL("readyz", base), trust, signal);
+    answer = await trusting(trust, (tls) => ask(new URL("readyz", base), tls, signal));
   } catch (error) {
     const isTls = error instanceof ConvergeError && error.code === "CONVERGE_TLS";
     const finding = failed(isTls ? "TLS" : "relay", error);
@@ -132,8 +133,7 @@ interface Answer {
   readonly days: number;
 }
 
-async function ask(url: URL, trust: Trust, signal: AbortSignal): Promise<Answer> {
-  const tls = { rejectUnauthorized: !trust.insecure, ...(trust.ca !== null && { ca: trust.ca }) };
+async function ask(url: URL, tls: TlsTrust, signal: AbortSignal): Promise<Answer> {
   const agent = await proxyAgentFor(url, tls);
   const ask = url.protocol === "https:" ? httpsRequest : httpRequest;
   const within = AbortSignal.any([signal, AbortSignal.timeout(answerMs)]);

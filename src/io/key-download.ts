@@ -9,6 +9,7 @@ import { type IncomingMessage, request } from "node:http";
 import { request as secureRequest } from "node:https";
 import { proxyAgentFor } from "./proxy.ts";
 import { plainText } from "./text.ts";
+import { type TlsTrust, trusting } from "./trusting.ts";
 
 /** Far more than anybody's keys; a larger answer is an error page or an attack. */
 const largestPage = 256 * 1024;
@@ -21,7 +22,7 @@ const mostRedirects = 5;
 export async function downloadKeys(url: string, signal: AbortSignal): Promise<string> {
   let at = new URL(url);
   for (let hops = 0; hops <= mostRedirects; hops++) {
-    const answer = await get(at, signal);
+    const answer = await trusting({ ca: null, insecure: false }, (tls) => get(at, tls, signal));
     const { location } = answer.headers;
     const status = answer.statusCode ?? 0;
     if (status < 300 || status > 399 || location === undefined) return await textOf(answer);
@@ -54,9 +55,9 @@ export function withoutSecrets(url: string): string {
 }
 
 /** One request; resolves with the answer's head. */
-async function get(url: URL, signal: AbortSignal): Promise<IncomingMessage> {
-  const agent = await proxyAgentFor(url);
-  const options = { signal, headers: { accept: "text/plain" }, ...(agent && { agent }) };
+async function get(url: URL, tls: TlsTrust, signal: AbortSignal): Promise<IncomingMessage> {
+  const agent = await proxyAgentFor(url, tls);
+  const options = { signal, headers: { accept: "text/plain" }, ...tls, ...(agent && { agent }) };
   return await new Promise((resolve, reject) => {
     const asked = url.protocol === "https:" ? secureRequest(url, options) : request(url, options);
     asked.once("response", resolve);

@@ -7,6 +7,7 @@ import { answerMost, type DialConfig, failure, handshakeMs, refusalOf } from "./
 import { LeanLink } from "./lean-link.ts";
 import { proxyFor } from "./proxy.ts";
 import type { DataLink } from "./socket.ts";
+import { type TlsTrust, trusting } from "./trusting.ts";
 
 /** As many bytes of headers as Node's own parser takes. */
 const headMostBytes = 16 * 1024;
@@ -17,18 +18,19 @@ const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 export async function leanDial(config: DialConfig, signal: AbortSignal): Promise<DataLink> {
   if (!config.isCiphertext || proxyFor(config.url) !== "" || signal.aborted)
     return (await import("./dial.ts")).dial(config, signal);
-  const { url } = config;
-  let socket: Socket;
-  try {
-    socket = await reach(config);
-  } catch (error) {
-    throw failure(url, error as Error);
-  }
-  return await introduce(socket, config, signal);
+  return await trusting(config.trust, async (tls) => {
+    let socket: Socket;
+    try {
+      socket = await reach(config.url, tls);
+    } catch (error) {
+      throw failure(config.url, error as Error);
+    }
+    return await introduce(socket, config, signal);
+  });
 }
 
 /** The socket, which may still be connecting; of TLS only the certificate is to be waited for. */
-async function reach({ url, trust }: DialConfig): Promise<Socket> {
+async function reach(url: URL, trust: TlsTrust): Promise<Socket> {
   const host = url.hostname.replace(/^\[|\]$/g, "");
   const isSecure = url.protocol === "wss:";
   const port = Number(url.port) || (isSecure ? 443 : 80);
@@ -37,10 +39,9 @@ async function reach({ url, trust }: DialConfig): Promise<Socket> {
   const socket = tls.connect({
     host,
     port,
-    rejectUnauthorized: !trust.insecure,
+    ...trust,
     ALPNProtocols: ["http/1.1"],
     ...(isIP(host) === 0 && { servername: host }),
-    ...(trust.ca !== null && { ca: trust.ca }),
   });
   socket.setNoDelay(true);
   return socket;

@@ -6,6 +6,7 @@
 import type { Agent } from "node:http";
 import { BlockList, isIP } from "node:net";
 import { ConvergeError } from "../actors/errors.ts";
+import type { TlsTrust } from "./trusting.ts";
 
 /** The small name wins, as everywhere. */
 const read = (env: NodeJS.ProcessEnv, name: string): string =>
@@ -55,10 +56,7 @@ function contains(base: string, bits: string | undefined, address: string): bool
 }
 
 /** An agent for `http.request` or `ws`; undefined for the direct way. `CONVERGE_PROXY` for SOCKS. */
-export async function proxyAgentFor(
-  url: URL,
-  tls: { readonly ca?: string; readonly rejectUnauthorized?: boolean } = {},
-): Promise<Agent | undefined> {
+export async function proxyAgentFor(url: URL, tls: TlsTrust): Promise<Agent | undefined> {
   const proxy = proxyFor(url);
   if (proxy === "") return undefined;
   if (!/^https?:\/\//i.test(proxy) || !URL.canParse(proxy))

@@ -435,7 +435,8 @@ describe("through an HTTP proxy", () => {
       const said = await finished(
         ours("wsproxy", [...trust, `${relay.url.origin}/client/x`], { input: "open", env }),
       );
-      assert.deepEqual([said.status, asked], [status, [relay.url.host]], said.err);
+      // Twice where the first try was told of an authority that Node does not know.
+      assert.deepEqual([said.status, [...new Set(asked)]], [status, [relay.url.host]], said.err);
       assert.match(said.err, sentence);
     }
     await relay.close();
