@@ -236,8 +236,7 @@ export function openSshServer(
       if (!key) return note(address, "login refused", attempts.reason());
       const type = endedInOrder ? "CLIENT.LEFT" : "CLIENT.LOST";
       log.info({ address, fingerprint: key.fingerprint, inOrder: endedInOrder }, "client left");
-      const who = whoIs(visitor, key);
-      news.next({ type, client: visitor.id, who, atMs: clock.now() });
+      news.next({ type, client: visitor.id, who: whoIs(visitor, key), atMs: clock.now() });
     });
   }
 

@@ -14,6 +14,7 @@ import {
   parseAuthorizedKeys,
   verifies,
 } from "../../src/io/authorized-keys.ts";
+import { extensions } from "../../src/io/ssh-algorithms.ts";
 import { ed25519Pair } from "../support/ed25519-pair.ts";
 import {
   anywhere,
@@ -111,7 +112,7 @@ describe("a real ssh", () => {
   async function logsIn(file: string, args: string[]): Promise<boolean> {
     const { keys } = parseAuthorizedKeys(file);
     const hostKeys = [ed25519Pair().private];
-    const server = new Server({ hostKeys }, (client) => {
+    const server = new Server({ hostKeys, ...{ extInfo: extensions } }, (client) => {
       client.on("error", () => undefined);
       client.on("authentication", (auth: AuthContext) => {
         if (auth.method !== "publickey") return auth.reject(["publickey"]);
