@@ -1,16 +1,18 @@
 /**
  * Test: sets up what the tests need, then runs them: rules first (they take seconds), then the
- * stories with real OpenSSH. `--fast` leaves the stories out, `--long` runs their full sizes;
- * file names run those alone.
+ * stories with real OpenSSH. `--fast` leaves the stories out, `--long` runs their full sizes,
+ * `--shipped` runs those with an agent or wsproxy against the files that people are given; file names
+ * run those alone.
  */
 import { spawnSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { build, installHelm, installPackages, installPrograms, root } from "./prepare.mjs";
 
 const args = process.argv.slice(2);
 const isFast = args.includes("--fast");
 const isLong = args.includes("--long");
+const isShipped = args.includes("--shipped");
 const named = args.filter((arg) => !arg.startsWith("--"));
 
 /** Programs that the stories use, and the Debian packages that hold them. */
@@ -56,16 +58,24 @@ installPackages();
 installPrograms(programs);
 installHelm();
 await build({ standalone: !isFast });
+if (isShipped) {
+  const { bundle } = await import("./bundle.mjs");
+  await bundle("test/support/agent-inside.ts", join(root, "dist/agent-door.cjs"));
+}
 
 const found = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".test.ts") && (isLong || !name.startsWith("long")))
   .map((name) => `test/${name.replaceAll("\\", "/")}`)
   .sort();
 const isStory = (file) => file.startsWith("test/stories/") || file.startsWith("test/long/");
+const hasOurs = (file) =>
+  /\b(?:meet|agentProgram|ours)\(/.test(readFileSync(join(root, file), "utf8"));
 const groups =
   named.length > 0
     ? [named]
-    : [found.filter((file) => !isStory(file)), ...(isFast ? [] : [found.filter(isStory)])];
+    : isShipped
+      ? [found.filter(isStory).filter(hasOurs)]
+      : [found.filter((file) => !isStory(file)), ...(isFast ? [] : [found.filter(isStory)])];
 
 for (const files of groups) {
   const { status } = spawnSync(
@@ -82,7 +92,11 @@ for (const files of groups) {
     {
       cwd: root,
       stdio: "inherit",
-      env: { ...process.env, ...(isLong && { CONVERGE_TEST_LONG: "1" }) },
+      env: {
+        ...process.env,
+        ...(isLong && { CONVERGE_TEST_LONG: "1" }),
+        ...(isShipped && { CONVERGE_TEST_SHIPPED: "1" }),
+      },
     },
   );
   if (status !== 0) process.exit(status ?? 1);

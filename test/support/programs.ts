@@ -4,12 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ed25519Pair } from "./ed25519-pair.ts";
+import { built } from "./shipped.ts";
 import { until } from "./until.ts";
-import { built, root } from "./world.ts";
 
 const clean = { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", LANG: "C.UTF-8" };
 
@@ -171,13 +171,6 @@ export function jobFolder(comment = "dev@laptop"): { dir: string; keyFile: strin
   return { dir, keyFile };
 }
 
-/** What people download, as the build has made it. */
-export function shippedFile(name: string): string {
-  const file = join(root, "dist/downloads", name);
-  if (!existsSync(file)) throw new Error(`${file} is missing: run npm run build first`);
-  return file;
-}
-
 /** Starts an agent in a folder of its own and waits until it is registered. */
 export async function agentProgram(
   relayUrl: string,
@@ -262,3 +255,4 @@ export function certificates(dir: string): {
 
 /** Whether a process is there and not a zombie. */
 export { runs } from "./processes.ts";
+export { shippedFile } from "./shipped.ts";

@@ -5,14 +5,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { type RunningAgent, startAgent } from "../../src/actors/agent.ts";
+import { join } from "node:path";
+import type { RunningAgent } from "../../src/actors/agent.ts";
 import { liveRoster } from "../../src/actors/live-roster.ts";
 import type { AgentNews, Log } from "../../src/actors/ports.ts";
 import { drained, type RelayActor, startRelay } from "../../src/actors/relay.ts";
 import { type AgentRow, roster } from "../../src/actors/roster.ts";
 import { helpText } from "../../src/actors/words.ts";
-import { type AgentPortsConfig, openAgentPorts } from "../../src/io/agent-ports.ts";
+import type { AgentPortsConfig } from "../../src/io/agent-ports.ts";
 import { openHostKey } from "../../src/io/host-key.ts";
 import type { HttpServer } from "../../src/io/http-server.ts";
 import { derivedId, newIdentity } from "../../src/io/identity.ts";
@@ -23,17 +23,13 @@ import { openTerminal } from "../../src/io/terminal.ts";
 import { defaultLimits, type Limits } from "../../src/io/threshold.ts";
 import type { Ending, RendezvousId } from "../../src/machines/vocabulary.ts";
 import { siteOf } from "../../web/site.tsx";
+import { openAgentPorts, startAgent } from "./agent-door.ts";
 import { type HandClock, handClock } from "./clock.ts";
 import { ed25519Pair } from "./ed25519-pair.ts";
+import { built, root } from "./shipped.ts";
 import { until } from "./until.ts";
 
-export const root = resolve(import.meta.dirname, "../..");
-/** A built program, as a user would start it. */
-export const built = (name: "converge" | "agent" | "wsproxy"): string => {
-  const file = join(root, "dist/cli", `${name}.js`);
-  if (!existsSync(file)) throw new Error(`${file} is missing: run npm run build first`);
-  return file;
-};
+export { built, root } from "./shipped.ts";
 
 export interface Lines extends Log {
   readonly lines: { readonly message: string; readonly fields: Record<string, unknown> }[];
