@@ -158,10 +158,10 @@ for (const name of ["docs/operating.md", "docs/protocol.md"])
       assert.ok(existsSync(join(root, file)), file);
   });
 
-test("each of the ten promises names tests that are there", () => {
+test("each of the promises names tests that are there", () => {
   const [, promises = ""] = /## What is promised\n([\s\S]*?)\n## /.exec(read("SECURITY.md")) ?? [];
   const items = promises.split(/\n(?=\d+\. )/).slice(1);
-  assert.equal(items.length, 10);
+  assert.ok(items.length >= 11);
   for (const item of items) {
     const text = item.replace(/\s+/g, " ");
     const named = [...text.matchAll(/`(test\/[^`]+)`: ((?:"[^"]+"(?:, )?)+)/g)];
