@@ -113,6 +113,8 @@ export interface AgentOptions {
   maxDurationMs?: number;
   allowed?: Partial<AgentPortsConfig["allowed"]>;
   job?: Record<string, string>;
+  /** Whether that is all of the job's environment, and is handed over as it is. */
+  isJobWhole?: boolean;
   registerToken?: () => string | null;
   /** Lines for the keys file; the world's own key by default. */
   keys?: string;
@@ -248,7 +250,12 @@ export async function meet(
         keysFile: join(agentdir, ".authorized_keys"),
         keysUrls: [],
         shells: [],
-        job: { ...clean, HOME: agentdir, SHELL: "/bin/bash", ...options.job },
+        job: (options.isJobWhole && options.job) || {
+          ...clean,
+          HOME: agentdir,
+          SHELL: "/bin/bash",
+          ...options.job,
+        },
         allowed: {
           shell: true,
           exec: true,
