@@ -45,7 +45,7 @@ export interface SftpChannel extends Duplex {
 
 /** Requests under way or answered but not yet sent: their number, and the bytes kept for them. */
 const maxUnderWay = 128;
-const maxKept = 4 * 1024 * 1024;
+const maxKept = 1024 * 1024;
 
 /** Replies on their way out, and how much is under way at all. */
 interface Traffic {
@@ -211,7 +211,7 @@ function homeOr(other: string): string {
 /**
  * Serves until the peer ends the stream, is gone, or sends what is no SFTP; then ends the stream,
  * with an exit status where the channel has one. Resolves when every handle is closed; never
- * rejects. Kept at most: 4 MiB and one packet of requests and replies, beside the channel's own.
+ * rejects. Kept at most: 1 MiB and one packet of requests and replies, beside the channel's own.
  */
 export async function serveSftp(channel: SftpChannel, options: SftpOptions): Promise<void> {
   const traffic = trafficOn(channel, options.onReply);
