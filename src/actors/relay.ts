@@ -93,7 +93,15 @@ export function startRelay(ports: RelayPorts, clock: Clock, limits: RelayLimits)
       inspect: trace(ports.log),
     },
   );
-  actor.subscribe({ error: (error) => ports.log.error({ err: error }, "relay failed") });
+  actor.subscribe({
+    error: (error) => {
+      ports.log.error({ err: error }, "relay failed");
+      // Without its machine it would take in links and join nobody: the program's last net ends it.
+      setImmediate(() => {
+        throw error;
+      });
+    },
+  });
   actor.start();
   const arrive = confine(
     fault,
