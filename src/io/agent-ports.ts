@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { Subject } from "rxjs";
 import { Meter } from "../actors/activity.ts";
 import type { Clock } from "../actors/clock.ts";
+import { confineTimers, faultsIn } from "../actors/confine.ts";
 import { ConvergeError } from "../actors/errors.ts";
 import type { AgentNews, AgentPorts, Log, RelayEnding } from "../actors/ports.ts";
 import type { AgentFacts } from "../machines/vocabulary.ts";
@@ -42,9 +43,10 @@ const holdName = ".hold";
 /** Opens everything. `CONVERGE_NO_SHELL` or `CONVERGE_NO_KEYS` when nobody could get in or work. */
 export async function openAgentPorts(
   config: AgentPortsConfig,
-  clock: Clock,
+  givenClock: Clock,
   log: Log,
 ): Promise<AgentPorts> {
+  const clock = confineTimers(givenClock, faultsIn(log));
   const shell = findShell({ first: config.shells, env: config.job });
   const keyChanges = new Subject<string>();
   const keyring = openKeyring({ file: config.keysFile, urls: config.keysUrls }, clock, (what) =>

@@ -5,6 +5,7 @@
 import { setMaxListeners } from "node:events";
 import type { WebSocket } from "ws";
 import type { Clock } from "../actors/clock.ts";
+import { confineEvents, faultsIn } from "../actors/confine.ts";
 import { ConvergeError, reasonOf } from "../actors/errors.ts";
 import type { Log } from "../actors/ports.ts";
 import type { RefusalCode, Registered } from "../machines/uplink.ts";
@@ -104,6 +105,7 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
       const giveUp = (): void => socket.terminate();
       const late = clock.setTimeout(giveUp, registerMs);
       let isProven = false;
+      confineEvents(socket, faultsIn(log), "control link", giveUp);
       stop.signal.addEventListener("abort", giveUp, { once: true });
       const say = (message: object): void => socket.send(JSON.stringify(message), () => {});
       socket.on("message", (text: Buffer, isBinary) => {
