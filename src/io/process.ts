@@ -8,6 +8,7 @@ import { accessSync, constants, statSync } from "node:fs";
 import { constants as os } from "node:os";
 import { isAbsolute } from "node:path";
 import { Readable, Writable } from "node:stream";
+import { terminalText } from "./text.ts";
 
 /** How a process ended: one of the two is null. `signal` is written as ssh does, "TERM". */
 export interface Exit {
@@ -122,9 +123,8 @@ export function obstacle(file: string, cwd: string): Obstacle | null {
 
 /** A process that never was: it says why, on the terminal or on stderr, and has exited. */
 export function neverStarted(why: Obstacle, terminal: boolean): Process {
-  const said = Readable.from([Buffer.from(`${why.message}${terminal ? "\r\n" : "\n"}`)], {
-    objectMode: false,
-  });
+  const text = terminalText(`${why.message}\n`, terminal ? "\r\n" : "\n");
+  const said = Readable.from([Buffer.from(text)], { objectMode: false });
   const silent = Readable.from([], { objectMode: false });
   const exit: Exit = { code: why.code, signal: null };
   const outputs = terminal ? [said] : [silent, said];

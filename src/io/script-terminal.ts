@@ -20,6 +20,7 @@ import {
   sshSignals,
 } from "./process.ts";
 import type { TerminalStart } from "./terminal.ts";
+import { terminalText } from "./text.ts";
 
 /** Where util-linux has put it, if it is there; other systems' `script` takes other flags. */
 export function findScript(path: string = process.env["PATH"] ?? ""): string | null {
@@ -95,7 +96,7 @@ export function openScript(script: string, start: TerminalStart): Process {
       stdout.destroy();
     },
     note: (text) => {
-      if (!isOver && stdout.writable) stdout.write(text.replaceAll(/\r?\n/g, "\r\n"));
+      if (!isOver && stdout.writable) stdout.write(terminalText(text));
     },
   };
 }

@@ -31,6 +31,7 @@ import {
 } from "./process.ts";
 import { loadPty } from "./pty.ts";
 import { findScript, openScript } from "./script-terminal.ts";
+import { terminalText } from "./text.ts";
 
 /** What a terminal is if the client did not say (RFC 4254 has no default; this one is everybody's). */
 const usual = { cols: 80, rows: 24 } as const;
@@ -175,7 +176,7 @@ function openPty(start: TerminalStart): Process {
     },
     note(text) {
       if (isClosed || stdout.readableLength > noteLimitBytes) return;
-      stdout.push(text.replaceAll(/\r?\n/g, "\r\n"));
+      stdout.push(terminalText(text));
     },
   };
 }
