@@ -4,7 +4,16 @@
  * `script` has no other way to be told a size or a signal.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -19,6 +28,7 @@ import {
   sizeOr,
   sshSignals,
 } from "./process.ts";
+import { canExecute } from "./shells.ts";
 import type { TerminalStart } from "./terminal.ts";
 import { terminalText } from "./text.ts";
 
@@ -26,7 +36,18 @@ import { terminalText } from "./text.ts";
 export function findScript(path: string = process.env["PATH"] ?? ""): string | null {
   if (process.platform !== "linux") return null;
   const found = path.split(":").map((folder) => join(folder, "script"));
-  return found.find((file) => file.startsWith("/") && existsSync(file)) ?? null;
+  return found.find((file) => file.startsWith("/") && canExecute(file)) ?? null;
+}
+
+/** Opens a terminal and closes it, as `script` would. Throws if there can be none. */
+export function tryMultiplexer(): void {
+  const master = openSync("/dev/ptmx", constants.O_RDWR | constants.O_NOCTTY);
+  try {
+    if (!readdirSync("/dev/pts").some((name) => /^\d+$/.test(name)))
+      throw new Error("/dev/pts is not mounted");
+  } finally {
+    closeSync(master);
+  }
 }
 
 /** Starts a program on a terminal of `script`, a path; the size is within 1 to 65535. */

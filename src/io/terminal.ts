@@ -29,8 +29,8 @@ import {
   sizeOr,
   sshSignals,
 } from "./process.ts";
-import { loadPty } from "./pty.ts";
-import { findScript, openScript } from "./script-terminal.ts";
+import { loadPty, noTerminal, type Pty } from "./pty.ts";
+import { findScript, openScript, tryMultiplexer } from "./script-terminal.ts";
 import { terminalText } from "./text.ts";
 
 /** What a terminal is if the client did not say (RFC 4254 has no default; this one is everybody's). */
@@ -48,14 +48,39 @@ export interface TerminalStart extends Start {
   readonly rows: number;
 }
 
-/** Why this machine has no terminal to give, as a sentence; null if it has one, of whatever kind. */
+/**
+ * Why this machine has no terminal to give now, as a sentence; null if it has one, of whatever kind.
+ * One is opened and closed: /dev/pts may be missing, or all terminals taken.
+ */
 export function withoutTerminal(): string | null {
   if (process.platform === "win32") return null;
+  let pty: Pty | string;
   try {
-    loadPty();
+    pty = ptyOrScript();
+  } catch (error) {
+    return reasonOf(error);
+  }
+  try {
+    if (typeof pty === "string") tryMultiplexer();
+    else {
+      const { master, slave } = pty.addon.open(usual.cols, usual.rows);
+      closeSync(slave);
+      closeSync(master);
+    }
     return null;
   } catch (error) {
-    return findScript() ? null : reasonOf(error);
+    return noTerminal(error).message;
+  }
+}
+
+/** The addon, else the path of `script`. Throws an Error, a full sentence, if neither is there. */
+function ptyOrScript(): Pty | string {
+  try {
+    return loadPty();
+  } catch (error) {
+    const script = findScript();
+    if (!script) throw error;
+    return script;
   }
 }
 
@@ -68,18 +93,12 @@ export function openTerminal(start: TerminalStart): Process {
   const why = obstacle(start.file, start.cwd);
   if (why) return neverStarted(why, true);
   if (process.platform === "win32") return openConsole({ ...start, ...size });
-  try {
-    loadPty();
-  } catch (error) {
-    const script = findScript();
-    if (!script) throw error;
-    return openScript(script, { ...start, ...size });
-  }
-  return openPty({ ...start, ...size });
+  const pty = ptyOrScript();
+  if (typeof pty === "string") return openScript(pty, { ...start, ...size });
+  return openPty(pty, { ...start, ...size });
 }
 
-function openPty(start: TerminalStart): Process {
-  const { addon, helperPath } = loadPty();
+function openPty({ addon, helperPath }: Pty, start: TerminalStart): Process {
   const ended = promised<Exit>();
   const env = Object.entries(start.env).map(([name, value]) => `${name}=${value}`);
   const { cwd, file, args, cols, rows } = start;
@@ -95,18 +114,8 @@ function openPty(start: TerminalStart): Process {
     ended.settle(exit);
   };
 
-  const { fd, pid } = addon.fork(
-    file,
-    args,
-    env,
-    cwd,
-    cols,
-    rows,
-    -1,
-    -1,
-    true,
-    helperPath,
-    onexit,
+  const { fd, pid } = forked(() =>
+    addon.fork(file, args, env, cwd, cols, rows, -1, -1, true, helperPath, onexit),
   );
   const master = openMaster(fd, pid);
   const keyboard = keyboardOf(fd);
@@ -181,6 +190,15 @@ function openPty(start: TerminalStart): Process {
   };
 }
 
+/** The addon's own words are "forkpty(3) failed". */
+function forked<T>(fork: () => T): T {
+  try {
+    return fork();
+  } catch (error) {
+    throw noTerminal(error);
+  }
+}
+
 /** The master as a stream that closes only when told to, whatever it meets. */
 function openMaster(fd: number, pid: number): ReadStream {
   try {
@@ -194,7 +212,7 @@ function openMaster(fd: number, pid: number): ReadStream {
   } catch (thrown) {
     closeSync(fd);
     send(pid, "KILL");
-    throw new Error(`No terminal can be opened: ${reasonOf(thrown)}.`, { cause: thrown });
+    throw noTerminal(thrown);
   }
 }
 
