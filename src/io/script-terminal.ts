@@ -30,6 +30,7 @@ import {
 } from "./process.ts";
 import { canExecute } from "./shells.ts";
 import type { TerminalStart } from "./terminal.ts";
+import { sttyLine, sttyWords } from "./terminal-modes.ts";
 import { terminalText } from "./text.ts";
 
 /** Where util-linux has put it, if it is there; other systems' `script` takes other flags. */
@@ -57,7 +58,8 @@ export function openScript(script: string, start: TerminalStart): Process {
   const told = join(folder, "told");
   const words = [file, ...args].map(sh.word).join(" ");
   const shell = env["SHELL"] === undefined ? "unset SHELL" : `SHELL=${sh.word(env["SHELL"])}`;
-  const line = `{ tty; echo $$; } > ${sh.word(told)}; stty rows ${rows} cols ${cols}; ${shell}; exec ${words}`;
+  const modes = sttyLine(sttyWords(start.modes ?? {}, {}));
+  const line = `{ tty; echo $$; } > ${sh.word(told)}; stty rows ${rows} cols ${cols}; ${modes} ${shell}; exec ${words}`;
   // The line is for a POSIX shell, and `script` gives it to whatever SHELL says.
   const child: ChildProcess = spawn(script, ["-qefc", line, "/dev/null"], {
     cwd,

@@ -191,7 +191,9 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
     };
     let child: Process;
     try {
-      child = pty ? openTerminal({ ...what, cols: pty.cols, rows: pty.rows }) : spawnCommand(what);
+      child = pty
+        ? openTerminal({ ...what, cols: pty.cols, rows: pty.rows, modes: { ...pty.modes } })
+        : spawnCommand(what);
     } catch (error) {
       return failed(channel, 126, error);
     }

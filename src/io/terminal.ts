@@ -5,8 +5,7 @@
  * the kernel still holds up to 12 KB; and a reader may be paused at the moment the process exits.
  * So the end is the exit of the process, never what libuv says, and at the exit the master is read
  * until the kernel has no more. That is bounded by the kernel's buffer, so it need not ask the
- * reader. The terminal modes of an ssh pty request are not applied: the kernel's defaults are those
- * that clients send, and changing them would take an ioctl that nothing here can do.
+ * reader.
  */
 import { closeSync, readSync } from "node:fs";
 import { Readable } from "node:stream";
@@ -31,6 +30,7 @@ import {
 } from "./process.ts";
 import { loadPty, noTerminal, type Pty } from "./pty.ts";
 import { findScript, openScript, tryMultiplexer } from "./script-terminal.ts";
+import { type TerminalModes, withModes } from "./terminal-modes.ts";
 import { terminalText } from "./text.ts";
 
 /** What a terminal is if the client did not say (RFC 4254 has no default; this one is everybody's). */
@@ -46,6 +46,8 @@ const drainLimitBytes = 1_048_576;
 export interface TerminalStart extends Start {
   readonly cols: number;
   readonly rows: number;
+  /** What the client says of its own terminal; not for Windows, whose consoles have none. */
+  readonly modes?: TerminalModes;
 }
 
 /**
@@ -95,7 +97,7 @@ export function openTerminal(start: TerminalStart): Process {
   if (process.platform === "win32") return openConsole({ ...start, ...size });
   const pty = ptyOrScript();
   if (typeof pty === "string") return openScript(pty, { ...start, ...size });
-  return openPty(pty, { ...start, ...size });
+  return openPty(pty, { ...withModes(start, start.modes ?? {}), ...size });
 }
 
 function openPty({ addon, helperPath }: Pty, start: TerminalStart): Process {
