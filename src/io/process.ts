@@ -8,6 +8,8 @@ import { accessSync, constants, statSync } from "node:fs";
 import { constants as os } from "node:os";
 import { isAbsolute } from "node:path";
 import { Readable, Writable } from "node:stream";
+import { reasonOf } from "../actors/errors.ts";
+import { tooLong } from "./argument-room.ts";
 import { terminalText } from "./text.ts";
 
 /** How a process ended: one of the two is null. `signal` is written as ssh does, "TERM". */
@@ -119,6 +121,12 @@ export function obstacle(file: string, cwd: string): Obstacle | null {
     return { code: 126, message: `${file}: cannot be executed` };
   }
   return null;
+}
+
+/** What the system said when it would not start a program: arguments too long, or a NUL in one. */
+export function refusalOf(file: string, thrown: unknown): Obstacle {
+  const isLong = thrown instanceof Error && "code" in thrown && thrown.code === "E2BIG";
+  return { code: 126, message: `${file}: ${isLong ? tooLong : reasonOf(thrown)}` };
 }
 
 /** A process that never was: it says why, on the terminal or on stderr, and has exited. */

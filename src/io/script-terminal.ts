@@ -22,8 +22,10 @@ import { statOf } from "./proc.ts";
 import {
   delivered,
   type Exit,
+  neverStarted,
   type Process,
   promised,
+  refusalOf,
   send,
   sizeOr,
   sshSignals,
@@ -61,12 +63,18 @@ export function openScript(script: string, start: TerminalStart): Process {
   const modes = sttyLine(sttyWords(start.modes ?? {}, {}));
   const line = `{ tty; echo $$; } > ${sh.word(told)}; stty rows ${rows} cols ${cols}; ${modes} ${shell}; exec ${words}`;
   // The line is for a POSIX shell, and `script` gives it to whatever SHELL says.
-  const child: ChildProcess = spawn(script, ["-qefc", line, "/dev/null"], {
-    cwd,
-    env: { ...env, SHELL: "/bin/sh" },
-    detached: true,
-    stdio: ["pipe", "pipe", "ignore"],
-  });
+  let child: ChildProcess;
+  try {
+    child = spawn(script, ["-qefc", line, "/dev/null"], {
+      cwd,
+      env: { ...env, SHELL: "/bin/sh" },
+      detached: true,
+      stdio: ["pipe", "pipe", "ignore"],
+    });
+  } catch (thrown) {
+    rmSync(folder, { recursive: true, force: true });
+    return neverStarted(refusalOf(file, thrown), true);
+  }
   const { stdin, stdout: output } = child;
   if (!stdin || !output) throw new Error("script cannot be started.");
   const stdout = new PassThrough();

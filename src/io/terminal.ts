@@ -11,6 +11,7 @@ import { closeSync, readSync } from "node:fs";
 import { Readable } from "node:stream";
 import { ReadStream } from "node:tty";
 import { reasonOf } from "../actors/errors.ts";
+import { fits, roomHere, tooLong } from "./argument-room.ts";
 import { openConsole } from "./conpty.ts";
 import { keyboardOf } from "./keyboard.ts";
 import { statOf } from "./proc.ts";
@@ -97,7 +98,10 @@ export function openTerminal(start: TerminalStart): Process {
   if (process.platform === "win32") return openConsole({ ...start, ...size });
   const pty = ptyOrScript();
   if (typeof pty === "string") return openScript(pty, { ...start, ...size });
-  return openPty(pty, { ...withModes(start, start.modes ?? {}), ...size });
+  const full = withModes(start, start.modes ?? {});
+  if (!fits([full.file, ...full.args], full.env, roomHere()))
+    return neverStarted({ code: 126, message: `${start.file}: ${tooLong}` }, true);
+  return openPty(pty, { ...full, ...size });
 }
 
 function openPty({ addon, helperPath }: Pty, start: TerminalStart): Process {
