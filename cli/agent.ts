@@ -193,6 +193,8 @@ void main(async (signal) => {
   const log = openLog("agent", flags["logLevel"]);
   if (registerToken() !== null && /^(?:http|ws):$/.test(relay.protocol))
     log.warn({ relay: relay.host }, "token goes unencrypted: use https");
+  if (process.pid === 1)
+    log.warn({}, "agent is process 1: ended processes stay, use docker run --init or agent.sh");
   if (id.length < shortChars) log.warn({ id }, "short id: others may guess it, or want it too");
   const isOpen = !flags["readOnly"];
   const limits = {

@@ -4,7 +4,7 @@
  */
 import { ConvergeError, type ErrorCode, reasonOf } from "../src/actors/errors.ts";
 import { standardError, standardOutput } from "../src/io/standard-output.ts";
-import { plainText } from "../src/io/text.ts";
+import { plainText, terminalText } from "../src/io/text.ts";
 
 const statuses: Record<ErrorCode, number> = {
   CONVERGE_INTERNAL: 1,
@@ -88,13 +88,12 @@ function lastWords(error: unknown): number {
   // Commander has printed its own sentence, or the help that was asked for.
   if (isCommanders(error)) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof ConvergeError) {
-    standardError.write(`converge: ${error.message}\n`);
+    standardError.write(terminalText(`converge: ${error.message}\n`, "\n"));
     return statuses[error.code];
   }
-  standardError.write(
-    `converge: ${new ConvergeError("CONVERGE_INTERNAL", reasonOf(error)).message}\n`,
-  );
+  const sentence = new ConvergeError("CONVERGE_INTERNAL", reasonOf(error)).message;
+  standardError.write(terminalText(`converge: ${sentence}\n`, "\n"));
   if (process.env["CONVERGE_LOG_LEVEL"] === "debug" && error instanceof Error)
-    standardError.write(`${error.stack}\n`);
+    standardError.write(terminalText(`${error.stack}\n`, "\n"));
   return 1;
 }

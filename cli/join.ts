@@ -5,6 +5,7 @@ import { systemClock } from "../src/io/clock.ts";
 import { connect, type ProxyCommandConfig } from "../src/io/proxy-command.ts";
 import { standardError } from "../src/io/standard-output.ts";
 import { openStdio } from "../src/io/stdio.ts";
+import { terminalText } from "../src/io/text.ts";
 
 export type Say = (sentence: string) => void;
 
@@ -12,7 +13,7 @@ export type Say = (sentence: string) => void;
 export const sayer =
   (isQuiet: boolean): Say =>
   (sentence) => {
-    if (!isQuiet) standardError.write(`[converge] ${sentence}\n`);
+    if (!isQuiet) standardError.write(terminalText(`[converge] ${sentence}\n`, "\n"));
   };
 
 /** What ssh needs to say that it leaves, when Ctrl-C reaches it and us at once. */

@@ -9,6 +9,7 @@ import { systemClock } from "../src/io/clock.ts";
 import { readTrust } from "../src/io/dialling.ts";
 import { connect, type ProxyCommandConfig } from "../src/io/proxy-command.ts";
 import { standardError } from "../src/io/standard-output.ts";
+import { terminalText } from "../src/io/text.ts";
 import { version } from "../src/io/version.ts";
 import { isFingerprint } from "../src/io/wire.ts";
 import {
@@ -97,7 +98,9 @@ async function listen(
   const server = createServer({ allowHalfOpen: config.raw }, (socket) => {
     socket.setNoDelay(true);
     connect(config, { input: socket, output: socket }, say, systemClock, signal)
-      .catch((error: unknown) => standardError.write(`[converge] ${reasonOf(error)}\n`))
+      .catch((error: unknown) =>
+        standardError.write(terminalText(`[converge] ${reasonOf(error)}\n`, "\n")),
+      )
       .finally(() => socket.end());
   });
   try {

@@ -8,6 +8,7 @@ import { sshConfig } from "../src/actors/ssh-command.ts";
 import { readTrust } from "../src/io/dialling.ts";
 import { examine } from "../src/io/doctor.ts";
 import { standardOutput } from "../src/io/standard-output.ts";
+import { terminalText } from "../src/io/text.ts";
 import { version } from "../src/io/version.ts";
 import { isFingerprint, isRendezvousId } from "../src/io/wire.ts";
 import { statusOf } from "./exit.ts";
@@ -62,8 +63,9 @@ export async function runDoctor(args: readonly string[], signal: AbortSignal): P
   const trust = readTrust(flags["ca"], flags["insecure"] ?? false);
   let status = 0;
   for await (const { name, state, said, fix, code } of examine(url, trust, signal)) {
-    standardOutput.write(`${state.padEnd(5)}${name.padEnd(11)}${said}\n`);
-    if (fix) standardOutput.write(`${" ".repeat(16)}${fix}\n`);
+    const lines = [`${state.padEnd(5)}${name.padEnd(11)}${said}\n`];
+    if (fix) lines.push(`${" ".repeat(16)}${fix}\n`);
+    for (const line of lines) standardOutput.write(terminalText(line, "\n"));
     if (code && status === 0) status = statusOf(code);
   }
   return status;

@@ -31,6 +31,7 @@ const programs = {
   dbclient: "dropbear-bin",
   "/usr/lib/python3/dist-packages/paramiko/__init__.py": "python3-paramiko",
   "/usr/lib/python3/dist-packages/asyncssh/__init__.py": "python3-asyncssh",
+  "/usr/share/doc/ruby-net-ssh/copyright": "ruby-net-ssh",
   lftp: "lftp",
   sshfs: "sshfs",
   ansible: "ansible-core",

@@ -9,7 +9,6 @@ import { openSync } from "node:fs";
 import { devNull } from "node:os";
 import { basename } from "node:path";
 import { Readable, Writable } from "node:stream";
-import { reasonOf } from "../actors/errors.ts";
 import { openPipes } from "./pipes.ts";
 import {
   delivered,
@@ -19,6 +18,7 @@ import {
   openMasters,
   type Process,
   promised,
+  refusalOf,
   type Start,
   send,
   sshSignals,
@@ -47,8 +47,7 @@ export function spawnCommand(start: Start, open = openPipes): Process {
     });
   } catch (thrown) {
     pipes?.destroy();
-    // Arguments too long, or a NUL in one of them.
-    return neverStarted({ code: 126, message: `${start.file}: ${reasonOf(thrown)}` }, false);
+    return neverStarted(refusalOf(start.file, thrown), false);
   } finally {
     pipes?.release();
   }

@@ -19,6 +19,7 @@ import {
   sizeOr,
   sshSignals,
 } from "./process.ts";
+import { terminalText } from "./text.ts";
 import { unpacked } from "./unpack.ts";
 
 /** The size in characters, within 1 to 65535. */
@@ -98,7 +99,7 @@ export function openConsole(start: ConsoleStart): Process {
       stdout.destroy();
     },
     note(text) {
-      if (!isOver && !stdout.destroyed) stdout.push(text.replaceAll(/\r?\n/g, "\r\n"));
+      if (!isOver && !stdout.destroyed) stdout.push(terminalText(text));
     },
   };
 }

@@ -8,6 +8,9 @@ import { accessSync, constants, statSync } from "node:fs";
 import { constants as os } from "node:os";
 import { isAbsolute } from "node:path";
 import { Readable, Writable } from "node:stream";
+import { reasonOf } from "../actors/errors.ts";
+import { tooLong } from "./argument-room.ts";
+import { terminalText } from "./text.ts";
 
 /** How a process ended: one of the two is null. `signal` is written as ssh does, "TERM". */
 export interface Exit {
@@ -120,11 +123,16 @@ export function obstacle(file: string, cwd: string): Obstacle | null {
   return null;
 }
 
+/** What the system said when it would not start a program: arguments too long, or a NUL in one. */
+export function refusalOf(file: string, thrown: unknown): Obstacle {
+  const isLong = thrown instanceof Error && "code" in thrown && thrown.code === "E2BIG";
+  return { code: 126, message: `${file}: ${isLong ? tooLong : reasonOf(thrown)}` };
+}
+
 /** A process that never was: it says why, on the terminal or on stderr, and has exited. */
 export function neverStarted(why: Obstacle, terminal: boolean): Process {
-  const said = Readable.from([Buffer.from(`${why.message}${terminal ? "\r\n" : "\n"}`)], {
-    objectMode: false,
-  });
+  const text = terminalText(`${why.message}\n`, terminal ? "\r\n" : "\n");
+  const said = Readable.from([Buffer.from(text)], { objectMode: false });
   const silent = Readable.from([], { objectMode: false });
   const exit: Exit = { code: why.code, signal: null };
   const outputs = terminal ? [said] : [silent, said];

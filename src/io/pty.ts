@@ -1,7 +1,7 @@
 /**
  * Pty: the one door to the prebuilt addon that can fork a process on a pseudo-terminal.
  *
- * Only the addon's three calls are used, never node-pty's own JavaScript, which loses output. The
+ * Only three of the addon's calls are used, never node-pty's own JavaScript, which loses output. The
  * addon is an npm package, or inside a program that is one file.
  */
 import { createRequire } from "node:module";
@@ -26,6 +26,8 @@ export interface PtyAddon {
     helperPath: string,
     onexit: (code: number, signal: number) => void,
   ): { readonly fd: number; readonly pid: number; readonly pty: string };
+  /** Opens a terminal with nobody on it. */
+  open(cols: number, rows: number): { readonly master: number; readonly slave: number };
   resize(fd: number, cols: number, rows: number): void;
 }
 
@@ -35,23 +37,26 @@ export interface Pty {
   readonly helperPath: string;
 }
 
-let loaded: Pty | Error | undefined;
+let loaded: Pty | undefined;
 
-/** Loads the addon once. Throws an Error, a full sentence, if this platform has none that works. */
+/**
+ * Loads the addon, once if it works: a folder to unpack it into may be full only now. Throws an Error,
+ * a full sentence, if there is none that works.
+ */
 export function loadPty(): Pty {
-  loaded ??= load();
-  if (loaded instanceof Error) throw loaded;
-  return loaded;
+  try {
+    loaded ??= embedded ? fromInside(embedded[platformName()]) : fromPackage();
+    return loaded;
+  } catch (thrown) {
+    throw noTerminal(thrown);
+  }
 }
 
-function load(): Pty | Error {
-  try {
-    return embedded ? fromInside(embedded[platformName()]) : fromPackage();
-  } catch (thrown) {
-    // Node's message names the files that required each other on lines of their own.
-    const why = reasonOf(thrown).split("\n")[0]?.replace(/\.$/, "");
-    return new Error(`No terminal can be opened on this machine: ${why}.`, { cause: thrown });
-  }
+/** Why there is no terminal, as a sentence. */
+export function noTerminal(cause: unknown): Error {
+  // Node's message names the files that required each other on lines of their own.
+  const why = reasonOf(cause).split("\n")[0]?.replace(/\.$/, "");
+  return new Error(`No terminal can be opened on this machine: ${why}.`, { cause });
 }
 
 function fromPackage(): Pty {

@@ -4,7 +4,16 @@
  * `script` has no other way to be told a size or a signal.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -13,19 +22,35 @@ import { statOf } from "./proc.ts";
 import {
   delivered,
   type Exit,
+  neverStarted,
   type Process,
   promised,
+  refusalOf,
   send,
   sizeOr,
   sshSignals,
 } from "./process.ts";
+import { canExecute } from "./shells.ts";
 import type { TerminalStart } from "./terminal.ts";
+import { sttyLine, sttyWords } from "./terminal-modes.ts";
+import { terminalText } from "./text.ts";
 
 /** Where util-linux has put it, if it is there; other systems' `script` takes other flags. */
 export function findScript(path: string = process.env["PATH"] ?? ""): string | null {
   if (process.platform !== "linux") return null;
   const found = path.split(":").map((folder) => join(folder, "script"));
-  return found.find((file) => file.startsWith("/") && existsSync(file)) ?? null;
+  return found.find((file) => file.startsWith("/") && canExecute(file)) ?? null;
+}
+
+/** Opens a terminal and closes it, as `script` would. Throws if there can be none. */
+export function tryMultiplexer(): void {
+  const master = openSync("/dev/ptmx", constants.O_RDWR | constants.O_NOCTTY);
+  try {
+    if (!readdirSync("/dev/pts").some((name) => /^\d+$/.test(name)))
+      throw new Error("/dev/pts is not mounted");
+  } finally {
+    closeSync(master);
+  }
 }
 
 /** Starts a program on a terminal of `script`, a path; the size is within 1 to 65535. */
@@ -35,14 +60,21 @@ export function openScript(script: string, start: TerminalStart): Process {
   const told = join(folder, "told");
   const words = [file, ...args].map(sh.word).join(" ");
   const shell = env["SHELL"] === undefined ? "unset SHELL" : `SHELL=${sh.word(env["SHELL"])}`;
-  const line = `{ tty; echo $$; } > ${sh.word(told)}; stty rows ${rows} cols ${cols}; ${shell}; exec ${words}`;
+  const modes = sttyLine(sttyWords(start.modes ?? {}, {}));
+  const line = `{ tty; echo $$; } > ${sh.word(told)}; stty rows ${rows} cols ${cols}; ${modes} ${shell}; exec ${words}`;
   // The line is for a POSIX shell, and `script` gives it to whatever SHELL says.
-  const child: ChildProcess = spawn(script, ["-qefc", line, "/dev/null"], {
-    cwd,
-    env: { ...env, SHELL: "/bin/sh" },
-    detached: true,
-    stdio: ["pipe", "pipe", "ignore"],
-  });
+  let child: ChildProcess;
+  try {
+    child = spawn(script, ["-qefc", line, "/dev/null"], {
+      cwd,
+      env: { ...env, SHELL: "/bin/sh" },
+      detached: true,
+      stdio: ["pipe", "pipe", "ignore"],
+    });
+  } catch (thrown) {
+    rmSync(folder, { recursive: true, force: true });
+    return neverStarted(refusalOf(file, thrown), true);
+  }
   const { stdin, stdout: output } = child;
   if (!stdin || !output) throw new Error("script cannot be started.");
   const stdout = new PassThrough();
@@ -95,7 +127,7 @@ export function openScript(script: string, start: TerminalStart): Process {
       stdout.destroy();
     },
     note: (text) => {
-      if (!isOver && stdout.writable) stdout.write(text.replaceAll(/\r?\n/g, "\r\n"));
+      if (!isOver && stdout.writable) stdout.write(terminalText(text));
     },
   };
 }

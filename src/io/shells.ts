@@ -99,7 +99,8 @@ function variable(env: Environment, name: string, platform: NodeJS.Platform): st
   return Object.entries(env).find(([key]) => key.toUpperCase() === name)?.[1];
 }
 
-function canExecute(path: string): boolean {
+/** Whether there is a program of that path that we may start. */
+export function canExecute(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return statSync(path).isFile();

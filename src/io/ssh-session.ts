@@ -16,7 +16,7 @@ import { serveSftp } from "./sftp.ts";
 import { commandArgs, interactiveArgs, type Shell } from "./shells.ts";
 import { onGone, onWritten } from "./ssh2-gaps.ts";
 import { openTerminal, withoutTerminal } from "./terminal.ts";
-import { plainText } from "./text.ts";
+import { terminalText } from "./text.ts";
 
 /** What is allowed, by the agent's flags and the key's options together. */
 export interface Allowed {
@@ -159,7 +159,7 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
   /** What could not be started says why, and closes its channel with a status. */
   function failed(channel: ServerChannel, status: number, error: unknown): void {
     config.onFailedStart(error);
-    channel.stderr.write(`converge: ${plainText(reasonOf(error))}\n`);
+    channel.stderr.write(terminalText(`converge: ${reasonOf(error)}\n`, "\n"));
     channel.exit(status);
     channel.end();
   }
@@ -174,8 +174,10 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
     const { pty } = asked;
     const channel = accept();
     channel.on("error", () => {});
-    if (asked.refused)
-      channel.stderr.write(`[converge] ${asked.refused} What you type goes out line by line.\n`);
+    if (asked.refused !== null) {
+      const said = `[converge] ${asked.refused} What you type goes out line by line.\n`;
+      channel.stderr.write(terminalText(said, "\n"));
+    }
     const what = {
       file: config.shell.path,
       args: line === null ? interactiveArgs(config.shell) : commandArgs(config.shell, line),
@@ -189,7 +191,9 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
     };
     let child: Process;
     try {
-      child = pty ? openTerminal({ ...what, cols: pty.cols, rows: pty.rows }) : spawnCommand(what);
+      child = pty
+        ? openTerminal({ ...what, cols: pty.cols, rows: pty.rows, modes: { ...pty.modes } })
+        : spawnCommand(what);
     } catch (error) {
       return failed(channel, 126, error);
     }

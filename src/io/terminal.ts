@@ -5,13 +5,13 @@
  * the kernel still holds up to 12 KB; and a reader may be paused at the moment the process exits.
  * So the end is the exit of the process, never what libuv says, and at the exit the master is read
  * until the kernel has no more. That is bounded by the kernel's buffer, so it need not ask the
- * reader. The terminal modes of an ssh pty request are not applied: the kernel's defaults are those
- * that clients send, and changing them would take an ioctl that nothing here can do.
+ * reader.
  */
 import { closeSync, readSync } from "node:fs";
 import { Readable } from "node:stream";
 import { ReadStream } from "node:tty";
 import { reasonOf } from "../actors/errors.ts";
+import { fits, roomHere, tooLong } from "./argument-room.ts";
 import { openConsole } from "./conpty.ts";
 import { keyboardOf } from "./keyboard.ts";
 import { statOf } from "./proc.ts";
@@ -29,8 +29,10 @@ import {
   sizeOr,
   sshSignals,
 } from "./process.ts";
-import { loadPty } from "./pty.ts";
-import { findScript, openScript } from "./script-terminal.ts";
+import { loadPty, noTerminal, type Pty } from "./pty.ts";
+import { findScript, openScript, tryMultiplexer } from "./script-terminal.ts";
+import { type TerminalModes, withModes } from "./terminal-modes.ts";
+import { terminalText } from "./text.ts";
 
 /** What a terminal is if the client did not say (RFC 4254 has no default; this one is everybody's). */
 const usual = { cols: 80, rows: 24 } as const;
@@ -45,16 +47,43 @@ const drainLimitBytes = 1_048_576;
 export interface TerminalStart extends Start {
   readonly cols: number;
   readonly rows: number;
+  /** What the client says of its own terminal; not for Windows, whose consoles have none. */
+  readonly modes?: TerminalModes;
 }
 
-/** Why this machine has no terminal to give, as a sentence; null if it has one, of whatever kind. */
+/**
+ * Why this machine has no terminal to give now, as a sentence; null if it has one, of whatever kind.
+ * One is opened and closed: /dev/pts may be missing, or all terminals taken.
+ */
 export function withoutTerminal(): string | null {
   if (process.platform === "win32") return null;
+  let pty: Pty | string;
   try {
-    loadPty();
+    pty = ptyOrScript();
+  } catch (error) {
+    return reasonOf(error);
+  }
+  try {
+    if (typeof pty === "string") tryMultiplexer();
+    else {
+      const { master, slave } = pty.addon.open(usual.cols, usual.rows);
+      closeSync(slave);
+      closeSync(master);
+    }
     return null;
   } catch (error) {
-    return findScript() ? null : reasonOf(error);
+    return noTerminal(error).message;
+  }
+}
+
+/** The addon, else the path of `script`. Throws an Error, a full sentence, if neither is there. */
+function ptyOrScript(): Pty | string {
+  try {
+    return loadPty();
+  } catch (error) {
+    const script = findScript();
+    if (!script) throw error;
+    return script;
   }
 }
 
@@ -67,18 +96,15 @@ export function openTerminal(start: TerminalStart): Process {
   const why = obstacle(start.file, start.cwd);
   if (why) return neverStarted(why, true);
   if (process.platform === "win32") return openConsole({ ...start, ...size });
-  try {
-    loadPty();
-  } catch (error) {
-    const script = findScript();
-    if (!script) throw error;
-    return openScript(script, { ...start, ...size });
-  }
-  return openPty({ ...start, ...size });
+  const pty = ptyOrScript();
+  if (typeof pty === "string") return openScript(pty, { ...start, ...size });
+  const full = withModes(start, start.modes ?? {});
+  if (!fits([full.file, ...full.args], full.env, roomHere()))
+    return neverStarted({ code: 126, message: `${start.file}: ${tooLong}` }, true);
+  return openPty(pty, { ...full, ...size });
 }
 
-function openPty(start: TerminalStart): Process {
-  const { addon, helperPath } = loadPty();
+function openPty({ addon, helperPath }: Pty, start: TerminalStart): Process {
   const ended = promised<Exit>();
   const env = Object.entries(start.env).map(([name, value]) => `${name}=${value}`);
   const { cwd, file, args, cols, rows } = start;
@@ -94,18 +120,8 @@ function openPty(start: TerminalStart): Process {
     ended.settle(exit);
   };
 
-  const { fd, pid } = addon.fork(
-    file,
-    args,
-    env,
-    cwd,
-    cols,
-    rows,
-    -1,
-    -1,
-    true,
-    helperPath,
-    onexit,
+  const { fd, pid } = forked(() =>
+    addon.fork(file, args, env, cwd, cols, rows, -1, -1, true, helperPath, onexit),
   );
   const master = openMaster(fd, pid);
   const keyboard = keyboardOf(fd);
@@ -175,9 +191,18 @@ function openPty(start: TerminalStart): Process {
     },
     note(text) {
       if (isClosed || stdout.readableLength > noteLimitBytes) return;
-      stdout.push(text.replaceAll(/\r?\n/g, "\r\n"));
+      stdout.push(terminalText(text));
     },
   };
+}
+
+/** The addon's own words are "forkpty(3) failed". */
+function forked<T>(fork: () => T): T {
+  try {
+    return fork();
+  } catch (error) {
+    throw noTerminal(error);
+  }
 }
 
 /** The master as a stream that closes only when told to, whatever it meets. */
@@ -193,7 +218,7 @@ function openMaster(fd: number, pid: number): ReadStream {
   } catch (thrown) {
     closeSync(fd);
     send(pid, "KILL");
-    throw new Error(`No terminal can be opened: ${reasonOf(thrown)}.`, { cause: thrown });
+    throw noTerminal(thrown);
   }
 }
 

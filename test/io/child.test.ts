@@ -209,7 +209,14 @@ for (const [name, file, args, cwd, exit, err] of [
   ["not executable", plain, [], folder, 126, `${plain}: cannot be executed\n`],
   ["a folder", folder, [], folder, 126, `${folder}: cannot be executed\n`],
   ["no such working directory", "/bin/sh", [], "/nowhere", 126, "/nowhere: not a directory\n"],
-  ["too long", "/bin/sh", ["x".repeat(2e6)], folder, 126, "/bin/sh: spawn E2BIG\n"],
+  [
+    "too long",
+    "/bin/sh",
+    ["x".repeat(2e6)],
+    folder,
+    126,
+    "/bin/sh: the command, or its environment, is longer than this system allows\n",
+  ],
 ] as const) {
   test(`what cannot be started says so on stderr: ${name}`, async () => {
     const command = spawnCommand({ file, args, cwd, env });

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import {
@@ -109,6 +109,35 @@ async def main():
 asyncio.run(main())`;
   assert.equal(await does("/usr/bin/python3", ["-c", script]), "hello 7\n");
   arrived("data");
+});
+
+test("curl's sftp, which is libssh2 1.10", async () => {
+  const to = `sftp://127.0.0.1:${port}`;
+  const flags = ["-sS", "--insecure", "--user", "job:", "--key", agent.keyFile];
+  // It makes the public key itself; a file beside the private one would do too.
+  await does("curl", [...flags, "-o", "data", `${to}${agent.dir}/data`]);
+  arrived("data");
+  await does("curl", [...flags, "-T", join(agent.dir, "data"), `${to}${agent.dir}/back-curl`]);
+  assert.deepEqual(readFileSync(join(agent.dir, "back-curl")), data);
+});
+
+test("Ruby's net-ssh without its x25519", async () => {
+  // Without its ed25519 gem it has no such keys either.
+  const key = join(dir, "rsa");
+  const made = await run("ssh-keygen", ["-q", "-t", "rsa", "-m", "PEM", "-N", "", "-f", key]);
+  assert.equal(made.status, 0, made.stderr);
+  appendFileSync(join(agent.dir, ".authorized_keys"), readFileSync(`${key}.pub`));
+  const script = `
+require "net/ssh"
+require "digest"
+Net::SSH.start("127.0.0.1", "job", port: ${port}, keys: [${JSON.stringify(key)}], keys_only: true,
+    config: false, non_interactive: true, verify_host_key: :never) do |ssh|
+  puts ssh.transport.algorithms.kex
+  puts ssh.exec!("echo hello").strip
+  puts Digest::SHA256.hexdigest(ssh.exec!("cat data"))
+end`;
+  const said = await does("/usr/bin/ruby", ["-e", script]);
+  assert.equal(said, `ecdh-sha2-nistp256\nhello\n${sum}\n`);
 });
 
 const options = (): string =>

@@ -1,21 +1,23 @@
 /** Machines where the addon for terminals does not load: `script` stands in, else none, and it is said. */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { findScript } from "../../src/io/script-terminal.ts";
 import {
   type AgentProgram,
   agentProgram,
   endPrograms,
   finished,
   folder,
+  program,
   relayProgram,
   ssh,
   sshArgs,
 } from "../support/programs.ts";
 import { until } from "../support/until.ts";
-import { screen } from "../support/world.ts";
+import { built, screen } from "../support/world.ts";
 
 let relay: string;
 let broken: Record<string, string>;
@@ -75,6 +77,45 @@ describe("with util-linux's script", () => {
     process.kill(shell.pid, "SIGKILL");
     await until("the shell has gone", () => !existsSync(`/proc/${pid}`));
   });
+});
+
+/** An agent in a mount namespace whose /dev/pts is empty, as in a bare chroot. */
+const withoutPts = [
+  "unshare",
+  ...["--mount", "sh", "-ec", 'mount -t tmpfs none /dev/pts; exec "$@"', "sh"],
+  ...[process.execPath, built("agent")],
+] as const;
+
+for (const [how, isBroken, why] of [
+  ["the addon", false, "openpty(3) failed"],
+  ["script", true, "ENODEV: no such device, open '/dev/ptmx'"],
+] as const)
+  test(`without /dev/pts the terminal is refused, and a shell works line by line: ${how}`, async () => {
+    const env = isBroken ? broken : {};
+    const agent = await agentProgram(relay, [], { env }, withoutPts);
+    writeFileSync(join(agent.dir, ".hold"), "");
+    const shell = screen("ssh", sshArgs(agent));
+    await shell.see("PTY allocation request failed on channel 0");
+    await shell.see(
+      `[converge] No terminal can be opened on this machine: ${why}. What you type goes out line by line.`,
+    );
+    shell.type("echo $((40+2))\r");
+    await shell.see(/^42\r$/m);
+    shell.type("exit 7\r");
+    assert.equal(await shell.exited, 7);
+    // Nothing is remembered of it: with /dev/pts back there are terminals.
+    await finished(program("nsenter", ["-m", "-t", String(agent.pid), "umount", "/dev/pts"]));
+    const again = await finished(ssh(agent, ["-tt", "tty"]));
+    assert.match(again.out, /^\/dev\/pts\/\d+/);
+  });
+
+test("a script that cannot be executed is not there", () => {
+  const dir = folder();
+  const file = join(dir, "script");
+  writeFileSync(file, "#!/bin/sh\n", { mode: 0o644 });
+  assert.equal(findScript(dir), null);
+  chmodSync(file, 0o755);
+  assert.equal(findScript(`/nowhere:${dir}`), file);
 });
 
 test("without script ssh is told that there is no terminal, and works line by line", async () => {

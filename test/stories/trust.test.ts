@@ -149,7 +149,7 @@ describe("the agent's ssh server", () => {
   });
   after(() => world.close());
 
-  test("is clean for ssh-audit, but for what that release does not know", async () => {
+  test("ssh-audit finds what older libraries need, and nothing else", async () => {
     const audit = await run("ssh-audit", ["-n", "-l", "warn", "-p", String(port), "127.0.0.1"]);
     const said = audit.stdout
       .toString()
@@ -157,7 +157,14 @@ describe("the agent's ssh server", () => {
       .filter((line) => /^\((?:kex|key|enc|mac|cve|sec)\)/.test(line))
       // Its list ends before these: the first is how Terrapin is prevented, the others are newer.
       .filter((line) => !/kex-strict-s-v00@openssh\.com|mlkem768x25519|sntrup761x25519/.test(line));
-    assert.deepEqual(said, []);
+    assert.deepEqual(
+      said.map((line) => line.replaceAll(/ +/g, " ")),
+      [
+        "(kex) ecdh-sha2-nistp256 -- [fail] using weak elliptic curves",
+        "(mac) hmac-sha2-256 -- [warn] using encrypt-and-MAC mode",
+        "(mac) hmac-sha2-512 -- [warn] using encrypt-and-MAC mode",
+      ],
+    );
     assert.match(
       (await run("ssh-audit", ["-n", "-p", String(port), "127.0.0.1"])).stdout.toString(),
       /curve25519-sha256/,

@@ -177,12 +177,27 @@ if [ "$program" = agent ]; then
   NODE_OPTIONS=
   export CONVERGE_RELAY_URL CONVERGE_NODE_OPTIONS NODE_OPTIONS
   trap - EXIT HUP INT TERM
-  # Standard input is this script.
+  [ "$kind" = node ] || export CONVERGE_PROGRAM=agent
   case $kind in
-  node) exec node "$main" "$@" </dev/null ;;
-  standalone) CONVERGE_PROGRAM=agent exec "$main" "$@" </dev/null ;;
-  loader) CONVERGE_PROGRAM=agent exec "$loader" --library-path "${loader%/*}" "$main" "$@" </dev/null ;;
+  node) set -- node "$main" "$@" ;;
+  standalone) set -- "$main" "$@" ;;
+  loader) set -- "$loader" --library-path "${loader%/*}" "$main" "$@" ;;
   esac
+  # Standard input is this script.
+  [ $$ = 1 ] || exec "$@" </dev/null
+  # Process 1 inherits what sessions leave behind. A shell that waits takes their statuses, which Node
+  # does not, so it stays and hands signals on; a trap ends the wait, but not the agent.
+  "$@" </dev/null &
+  agent=$!
+  for name in HUP INT TERM; do
+    # shellcheck disable=SC2064 # the name and the number of now
+    trap "kill -$name $agent 2>/dev/null || :" "$name"
+  done
+  while :; do
+    status=0
+    wait "$agent" || status=$?
+    kill -0 "$agent" 2>/dev/null || exit "$status"
+  done
 fi
 
 quoted() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
