@@ -140,6 +140,7 @@ test("secrets come by descriptor: in no environment, with the same key, and a to
     ...(["bash", "-c", given, "bash", process.execPath] as const),
     shippedFile("agent.cjs"),
   ]);
+  writeFileSync(join(agent.dir, ".hold"), "");
   assert.equal(agent.ready.fingerprint, derived.ready.fingerprint);
   assert.ok(!readFileSync(`/proc/${agent.pid}/environ`, "utf8").includes(token));
   const { out } = await finished(ssh(agent, ["ls /proc/self/fd; env"]));
