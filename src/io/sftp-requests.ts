@@ -94,14 +94,12 @@ const writeData: Understand = (request) => {
   return { handle, manner: "writing", cost: smallReply, work };
 };
 
-/**
- * The link's target comes first, as OpenSSH has had it from the start and the draft has not
- * (PROTOCOL, section 4.1). The target is kept as it was written.
- */
+/** Which path comes first is told in `sftp-symlinks.ts`. The target is kept as it was written. */
 const makeLink: Understand = (request) => {
   const { id, body, session } = request;
+  const first = session.linkFirst ? takePath(request, "kept") : null;
   const target = wire.takeString(body);
-  const path = takePath(request, "kept");
+  const path = first ?? takePath(request, "kept");
   const text = target.toString();
   const isMapped = session.platform === "win32" && win32.isAbsolute(text);
   return alone(() => done(id, symlink(isMapped ? windowsPath(text, session.home) : target, path)));

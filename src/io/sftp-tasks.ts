@@ -20,6 +20,8 @@ export interface Session {
   readonly userHome: string;
   readonly readOnly: boolean;
   readonly platform: NodeJS.Platform;
+  /** SYMLINK comes with the link before its target. */
+  readonly linkFirst: boolean;
   readonly nowMs: () => number;
   readonly handles: files.Handles;
   /** False when the peer is gone, and long work is for nobody. */
