@@ -19,6 +19,7 @@ export type Last = "followed" | "kept";
 const procfs = 0x9fa0;
 /** As the kernel: more links than these are ELOOP (path_resolution(7)). */
 const linksMost = 40;
+const belowProc = /^\/proc(?:\/|$)/;
 /** `kcore` is the memory of all of them; `net` and `mounts` are links into `self`. */
 const ofProcess = /^\/proc\/(?:\d+|self|thread-self|kcore)(?:\/|$)/;
 
@@ -31,7 +32,10 @@ const bytes = (path: string): Buffer => Buffer.from(path, "latin1");
 
 /** A procfs in another place is refused as a whole: a part of one may be mounted under any name. */
 async function isForeignProc(path: string): Promise<boolean> {
-  if (/^\/proc(?:\/|$)/.test(path)) return false;
+  return !belowProc.test(path) && (await isProc(path));
+}
+
+async function isProc(path: string): Promise<boolean> {
   const found = await statfs(bytes(path)).catch(() => null);
   return found?.type === procfs;
 }
@@ -96,12 +100,10 @@ export async function assertNoProcess(path: LocalPath, last: Last): Promise<void
 export async function assertNotOfProcess(file: FileHandle): Promise<void> {
   if (process.platform !== "linux") return;
   const self = `/proc/self/fd/${file.fd}`;
-  const name = await linkAt(self);
+  const [name, isOnProc] = await Promise.all([linkAt(self), isProc(self)]);
   // Without a /proc there is none of a process either.
   if (name === null) return;
   if (ofProcess.test(name) || !name.startsWith("/")) throw refused();
   if (name.endsWith(" (deleted)") && (await file.stat()).nlink === 0) throw refused();
-  if (/^\/proc(?:\/|$)/.test(name)) return;
-  const { type } = await statfs(self);
-  if (type === procfs) throw refused();
+  if (isOnProc && !belowProc.test(name)) throw refused();
 }
