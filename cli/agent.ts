@@ -3,7 +3,7 @@
  * agent: runs in the CI job. Flags become a config, the config real ports, and the session's
  * ending an exit status.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { CommanderError } from "commander";
 import { type RunningAgent, startAgent } from "../src/actors/agent.ts";
@@ -95,6 +95,9 @@ const command = program("agent", version, "Makes a running CI job reachable by s
     ),
   )
   .addOption(
+    option("--host-key-secret-file <file>", "the same, from a file or a descriptor (/dev/fd/3)"),
+  )
+  .addOption(
     option(
       "--register-token-file <file>",
       "the relay's token, or the CI's signed one; read at each registration",
@@ -137,18 +140,30 @@ function idFrom(text: string | undefined, derived: ReturnType<typeof derivedId>)
 function hostKeyFrom(
   file: string | undefined,
   variable: string | undefined,
+  secretFile: string | undefined,
 ): { hostKey: HostKey; job: NodeJS.ProcessEnv } {
-  if (variable === undefined)
-    return { hostKey: openHostKey(file ? resolve(file) : null), job: process.env };
-  if (file !== undefined)
+  if ([file, variable, secretFile].filter((given) => given !== undefined).length > 1)
     throw new ConvergeError(
       "CONVERGE_USAGE",
-      "Give --host-key or --host-key-secret-env, not both.",
+      "Give one of --host-key, --host-key-secret-env and --host-key-secret-file.",
     );
+  if (secretFile !== undefined)
+    return { hostKey: deriveHostKey(secretIn(secretFile), `from ${secretFile}`), job: process.env };
+  if (variable === undefined)
+    return { hostKey: openHostKey(file ? resolve(file) : null), job: process.env };
   const { [variable]: secret = "", ...job } = process.env;
   if (secret === "")
     throw new ConvergeError("CONVERGE_USAGE", `--host-key-secret-env: ${variable} is not set.`);
   return { hostKey: deriveHostKey(secret, `from ${variable}`), job };
+}
+
+/** Without the end of its line, so that it is what the same secret in a variable would be. */
+function secretIn(file: string): string {
+  try {
+    return readFileSync(file, "utf8").replace(/\r?\n$/, "");
+  } catch (error) {
+    throw new ConvergeError("CONVERGE_USAGE", `--host-key-secret-file: ${reasonOf(error)}.`, error);
+  }
 }
 
 /** The token of the moment, as a file or the environment has it. `CONVERGE_USAGE` for an unusable one. */
@@ -162,10 +177,13 @@ function registerTokenFrom(file: string | undefined): () => string | null {
   if (file === undefined && given === "") return () => null;
   const path = file && resolve(file);
   const source = path ? `--register-token-file ${path}` : "CONVERGE_REGISTER_TOKEN";
+  // What a pipe holds (`/dev/fd/3`) can be read once.
+  let held: string | null = null;
   return () => {
     let text = given;
     try {
-      if (path) text = readFileSync(path, "utf8");
+      if (path) text = held ?? readFileSync(path, "utf8");
+      if (path && statSync(path).isFIFO()) held = text;
     } catch (error) {
       throw new ConvergeError("CONVERGE_USAGE", `${source}: ${reasonOf(error)}.`, error);
     }
@@ -188,7 +206,11 @@ void main(async (signal) => {
   const agentdir = process.cwd();
   const identity = newIdentity();
   const id = idFrom(flags["id"], derivedId(identity.key));
-  const { hostKey, job } = hostKeyFrom(flags["hostKey"], flags["hostKeySecretEnv"]);
+  const { hostKey, job } = hostKeyFrom(
+    flags["hostKey"],
+    flags["hostKeySecretEnv"],
+    flags["hostKeySecretFile"],
+  );
   const registerToken = registerTokenFrom(flags["registerTokenFile"]);
   const log = openLog("agent", flags["logLevel"]);
   if (registerToken() !== null && /^(?:http|ws):$/.test(relay.protocol))

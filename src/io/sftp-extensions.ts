@@ -44,7 +44,7 @@ export const extensions: Readonly<Record<string, Extension>> = {
   "statvfs@openssh.com": {
     version: "2",
     understand: (request) => {
-      const path = takePath(request);
+      const path = takePath(request, "followed");
       return alone(() => spaceReply(request, path));
     },
   },
@@ -65,7 +65,7 @@ export const extensions: Readonly<Record<string, Extension>> = {
   },
   "lsetstat@openssh.com": {
     version: "1",
-    understand: changing((path, body) => {
+    understand: changing("kept", (path, body) => {
       const attrs = takeAttrs(body);
       return () => setOnLink(path, attrs);
     }),

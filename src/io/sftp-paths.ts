@@ -2,10 +2,11 @@
  * Paths: what a client calls a file, and what this machine calls it.
  *
  * On POSIX a path is bytes, whatever they mean, and stays bytes. On Windows `/C:/dir` is `C:\dir`.
- * Guards nothing: a client may name whatever the process may reach.
+ * Guards nothing but processes: a client may name whatever else the agent may reach.
  */
 import { readFile, realpath } from "node:fs/promises";
 import { posix, win32 } from "node:path";
+import { assertNoProcess } from "./sftp-processes.ts";
 import { codes, SftpError } from "./sftp-wire.ts";
 
 /** A path as `node:fs` takes it: bytes on POSIX, text on Windows. */
@@ -68,9 +69,11 @@ function parted(path: LocalPath): { parent: LocalPath; name: Buffer | string } {
 
 /**
  * The path without links and dots. What does not exist is kept below the deepest directory that
- * does. Rejects with the system's error for what can't be looked at.
+ * does. Rejects with the system's error for what can't be looked at, PERMISSION_DENIED for what is
+ * a process's.
  */
 export async function realPath(path: LocalPath): Promise<LocalPath> {
+  await assertNoProcess(path, "followed");
   try {
     if (typeof path === "string") return await realpath(path);
     return await realpath(path, { encoding: "buffer" });

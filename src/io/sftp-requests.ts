@@ -14,16 +14,19 @@ import { extensions } from "./sftp-extensions.ts";
 import * as files from "./sftp-files.ts";
 import { legendAt, nextEntries } from "./sftp-listing.ts";
 import { type LocalPath, windowsPath, wirePath } from "./sftp-paths.ts";
+import { assertNotOfProcess, type Last } from "./sftp-processes.ts";
 import {
   alone,
   attrsReply,
   changing,
   denied,
   done,
+  guarded,
   handleReply,
   listReply,
   moving,
   nameReply,
+  type Request,
   resolving,
   type Session,
   smallReply,
@@ -39,7 +42,7 @@ import { codes, openFlags, type Pieces, SftpError, types } from "./sftp-wire.ts"
 
 const openFile: Understand = (request) => {
   const { id, session } = request;
-  const path = takePath(request);
+  const path = takePath(request, "followed");
   const flags = wire.takeU32(request.body);
   const { permissions } = takeAttrs(request.body);
   if (session.readOnly && !onlyReads(flags)) throw denied();
@@ -47,13 +50,17 @@ const openFile: Understand = (request) => {
     files.assertRoom(session.handles);
     const mode = permissions === undefined ? 0o666 : permissions & 0o7777;
     const file = await open(path, systemFlags(flags), mode);
+    await assertNotOfProcess(file).catch(async (error: unknown) => {
+      await file.close();
+      throw error;
+    });
     const appends = (flags & openFlags.APPEND) !== 0;
     return handleReply(id, files.holdFile(session.handles, file, path, appends));
   });
 };
 
 const openDirectory: Understand = (request) => {
-  const path = takePath(request);
+  const path = takePath(request, "followed");
   return alone(async () => {
     files.assertRoom(request.session.handles);
     return handleReply(request.id, await files.holdDirectory(request.session.handles, path));
@@ -87,14 +94,12 @@ const writeData: Understand = (request) => {
   return { handle, manner: "writing", cost: smallReply, work };
 };
 
-/**
- * The link's target comes first, as OpenSSH has had it from the start and the draft has not
- * (PROTOCOL, section 4.1). The target is kept as it was written.
- */
+/** Which path comes first is told in `sftp-symlinks.ts`. The target is kept as it was written. */
 const makeLink: Understand = (request) => {
   const { id, body, session } = request;
+  const first = session.linkFirst ? takePath(request, "kept") : null;
   const target = wire.takeString(body);
-  const path = takePath(request);
+  const path = first ?? takePath(request, "kept");
   const text = target.toString();
   const isMapped = session.platform === "win32" && win32.isAbsolute(text);
   return alone(() => done(id, symlink(isMapped ? windowsPath(text, session.home) : target, path)));
@@ -120,9 +125,9 @@ const statHandle: Understand = (request) => {
 };
 
 /** A request with one path, answered with attributes. */
-function looking(look: (path: LocalPath) => Promise<Stats>): Understand {
+function looking(last: Last, look: (path: LocalPath) => Promise<Stats>): Understand {
   return (request) => {
-    const path = takePath(request);
+    const path = takePath(request, last);
     return alone(async () => attrsReply(request.id, await look(path)));
   };
 }
@@ -132,26 +137,26 @@ const understood: Readonly<Record<number, Understand>> = {
   [types.CLOSE]: closeHandle,
   [types.READ]: readData,
   [types.WRITE]: writeData,
-  [types.LSTAT]: looking((path) => lstat(path)),
-  [types.STAT]: looking((path) => stat(path)),
+  [types.LSTAT]: looking("kept", (path) => lstat(path)),
+  [types.STAT]: looking("followed", (path) => stat(path)),
   [types.FSTAT]: statHandle,
-  [types.SETSTAT]: changing((path, body) => {
+  [types.SETSTAT]: changing("followed", (path, body) => {
     const attrs = takeAttrs(body);
     return () => setByPath(path, attrs);
   }),
   [types.FSETSTAT]: setOnHandle,
   [types.OPENDIR]: openDirectory,
   [types.READDIR]: readDirectory,
-  [types.REMOVE]: changing((path) => () => unlink(path)),
-  [types.MKDIR]: changing((path, body) => {
+  [types.REMOVE]: changing("kept", (path) => () => unlink(path)),
+  [types.MKDIR]: changing("kept", (path, body) => {
     const { permissions } = takeAttrs(body);
     return () => mkdir(path, permissions === undefined ? 0o777 : permissions & 0o7777);
   }),
-  [types.RMDIR]: changing((path) => () => rmdir(path)),
+  [types.RMDIR]: changing("kept", (path) => () => rmdir(path)),
   [types.REALPATH]: resolving((path) => path),
   [types.RENAME]: moving(renameToNew),
   [types.READLINK]: (request) => {
-    const path = takePath(request);
+    const path = takePath(request, "kept");
     const { id, session } = request;
     return alone(async () => {
       const target = await readlink(path, { encoding: "buffer" });
@@ -196,5 +201,6 @@ export function understand(type: number, id: number, body: Pieces, session: Sess
     : understood[type];
   if (!found) throw new SftpError(codes.OP_UNSUPPORTED, "not supported");
   if (session.readOnly && changes.has(kind)) throw denied();
-  return found({ id, body, session });
+  const request: Request = { id, body, session, paths: [] };
+  return guarded(found(request), request);
 }

@@ -10,6 +10,7 @@ import * as files from "./sftp-files.ts";
 import type { Manner } from "./sftp-lanes.ts";
 import { attrsOf, type Legend } from "./sftp-listing.ts";
 import { type LocalPath, localPath, realPath, wirePath } from "./sftp-paths.ts";
+import { assertNoProcess, type Last } from "./sftp-processes.ts";
 import * as wire from "./sftp-wire.ts";
 import { codes, type Pieces, SftpError, types } from "./sftp-wire.ts";
 
@@ -19,6 +20,8 @@ export interface Session {
   readonly userHome: string;
   readonly readOnly: boolean;
   readonly platform: NodeJS.Platform;
+  /** SYMLINK comes with the link before its target. */
+  readonly linkFirst: boolean;
   readonly nowMs: () => number;
   readonly handles: files.Handles;
   /** False when the peer is gone, and long work is for nobody. */
@@ -42,6 +45,8 @@ export interface Request {
   readonly id: number;
   readonly body: Pieces;
   readonly session: Session;
+  /** The paths it was found to have, which are judged before it does anything. */
+  readonly paths: { readonly path: LocalPath; readonly last: Last }[];
 }
 export type Understand = (request: Request) => Task;
 
@@ -71,8 +76,21 @@ export function handleReply(id: number, handle: files.Handle): Buffer {
   return wire.packet(types.HANDLE, wire.u32(id), wire.string(handle.name));
 }
 
-export function takePath({ body, session }: Request) {
-  return localPath(wire.takeString(body), session.home, session.platform);
+/** The next path; `last` says whether what is done with it follows a link at its end. */
+export function takePath({ body, session, paths }: Request, last: Last): LocalPath {
+  const path = localPath(wire.takeString(body), session.home, session.platform);
+  paths.push({ path, last });
+  return path;
+}
+
+/** The task, once none of the request's paths leads to a process. */
+export function guarded(task: Task, { paths }: Request): Task {
+  if (paths.length === 0) return task;
+  const work = async (): Promise<Buffer> => {
+    await Promise.all(paths.map(({ path, last }) => assertNoProcess(path, last)));
+    return task.work();
+  };
+  return { ...task, work };
 }
 
 export function takeHandle({ body, session }: Request): files.Handle {
@@ -85,19 +103,20 @@ export function takeFile({ body, session }: Request): files.OpenFile {
 
 /** A request with one path and perhaps attributes, answered with a status. */
 export function changing(
+  last: Last,
   change: (path: LocalPath, body: Pieces) => () => Promise<unknown>,
 ): Understand {
   return (request) => {
-    const act = change(takePath(request), request.body);
+    const act = change(takePath(request, last), request.body);
     return alone(() => done(request.id, act()));
   };
 }
 
-/** A request with two paths, answered with a status. */
+/** A request with two paths, whose links it moves as they are; answered with a status. */
 export function moving(move: (from: LocalPath, to: LocalPath) => Promise<unknown>): Understand {
   return (request) => {
-    const from = takePath(request);
-    const to = takePath(request);
+    const from = takePath(request, "kept");
+    const to = takePath(request, "kept");
     return alone(() => done(request.id, move(from, to)));
   };
 }

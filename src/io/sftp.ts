@@ -16,6 +16,7 @@ import { closeHandle } from "./sftp-files.ts";
 import { inLane, makeLane } from "./sftp-lanes.ts";
 import { understand, versionReply } from "./sftp-requests.ts";
 import { giveBack } from "./sftp-rooms.ts";
+import { sendsLinkFirst } from "./sftp-symlinks.ts";
 import { closed, failureReply, type Session, type Task } from "./sftp-tasks.ts";
 import { codes, type Packet, packetReader, SftpError, takeU32, types } from "./sftp-wire.ts";
 
@@ -24,6 +25,8 @@ export interface SftpOptions {
   readonly home: string;
   /** Every change is answered PERMISSION_DENIED, opening to write too. */
   readonly readOnly: boolean;
+  /** What the client says it is (RFC 4253 4.2); some send the paths of SYMLINK in another order. */
+  readonly software: string;
   /** By default that of the process. */
   readonly platform?: NodeJS.Platform;
   /** What `~` means; by default the home directory of the process's user. */
@@ -220,6 +223,7 @@ export async function serveSftp(channel: SftpChannel, options: SftpOptions): Pro
     userHome: options.userHome ?? homeOr(options.home),
     readOnly: options.readOnly,
     platform: options.platform ?? process.platform,
+    linkFirst: sendsLinkFirst(options.software),
     nowMs: options.wall ?? Date.now,
     handles: new Map(),
     goesOn: () => !traffic.isAbandoned(),

@@ -150,6 +150,7 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
     serveSftp(channel, {
       home: config.agentdir,
       readOnly: config.allowed.readOnly,
+      software: config.software,
       onReply: (bytes) => config.meter.add(bytes),
     })
       .catch((error: unknown) => failed(channel, 1, error))

@@ -78,6 +78,7 @@ test("a channel that breaks ends the session, unread requests or not", async (t)
   });
   const served = serveSftp(channel, {
     home,
+    software: "OpenSSH_9.2p1",
     readOnly: false,
     onReply: () => {
       replies += 1;

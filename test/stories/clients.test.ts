@@ -4,9 +4,20 @@
  */
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import {
+  appendFileSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { promisify } from "node:util";
+import ssh2 from "ssh2";
 import {
   type AgentProgram,
   agentProgram,
@@ -16,6 +27,8 @@ import {
 } from "../support/programs.ts";
 import { freePort } from "../support/started.ts";
 import { run } from "../support/world.ts";
+
+type SftpDone = (error: Error | undefined, sftp: ssh2.SFTPWrapper) => void;
 
 let agent: AgentProgram;
 let port: number;
@@ -58,6 +71,9 @@ const arrived = (name: string): void => {
   rmSync(file);
 };
 
+const linked = (name: string, target = "the-target"): void =>
+  assert.equal(readlinkSync(join(agent.dir, name)), target);
+
 test("PuTTY's plink and psftp", async () => {
   const to = ["-batch", "-P", String(port), "-i", "key.ppk", "-hostkey", agent.ready.fingerprint];
   assert.equal(await does("plink", ["-ssh", ...to, "job@127.0.0.1", "echo hello"]), "hello\n");
@@ -92,8 +108,10 @@ sftp = client.open_sftp()
 sftp.get("data", "data")
 sftp.put("data", "back-paramiko")
 print(sftp.stat("back-paramiko").st_size)
+sftp.symlink("the-target", "link-paramiko")
 client.close()`;
   assert.equal(await does("/usr/bin/python3", ["-c", script]), "hello 7\n300000\n");
+  linked("link-paramiko");
   arrived("data");
 });
 
@@ -106,8 +124,16 @@ async def main():
         print(done.stdout.strip(), done.exit_status)
         async with connection.start_sftp_client() as sftp:
             await sftp.get("data")
+            await sftp.symlink("the-target", "link-asyncssh")
+            await sftp.put("tree", "tree-asyncssh", recurse=True)
 asyncio.run(main())`;
+  mkdirSync(join(dir, "tree/sub"), { recursive: true });
+  writeFileSync(join(dir, "tree/sub/file"), "in the tree");
+  symlinkSync("sub/file", join(dir, "tree/link"));
   assert.equal(await does("/usr/bin/python3", ["-c", script]), "hello 7\n");
+  linked("link-asyncssh");
+  linked("tree-asyncssh/link", "sub/file");
+  assert.equal(readFileSync(join(agent.dir, "tree-asyncssh/link"), "utf8"), "in the tree");
   arrived("data");
 });
 
@@ -143,9 +169,32 @@ end`;
 const options = (): string =>
   `-i ${agent.keyFile} -oIdentitiesOnly=yes -oUserKnownHostsFile=/dev/null -oStrictHostKeyChecking=accept-new -oBatchMode=yes`;
 
+test("OpenSSH's sftp makes the link that was asked for", async () => {
+  const to = ["-b", "-", ...options().replace("-i ", "-i").split(" "), "-P", String(port)];
+  await does("sftp", [...to, "job@127.0.0.1"], "symlink the-target link-openssh\n");
+  linked("link-openssh");
+});
+
+test("ssh2 of npm makes the link that was asked for", async () => {
+  const client = new ssh2.Client();
+  const key = readFileSync(agent.keyFile);
+  client.connect({ host: "127.0.0.1", port, username: "job", privateKey: key });
+  try {
+    await once(client, "ready");
+    const sftp = await promisify(client.sftp.bind(client) as (done: SftpDone) => void)();
+    await new Promise<void>((resolve, reject) => {
+      sftp.symlink("the-target", "link-ssh2", (error) => (error ? reject(error) : resolve()));
+    });
+  } finally {
+    client.end();
+  }
+  linked("link-ssh2");
+});
+
 test("lftp", async () => {
-  const script = `set sftp:connect-program "ssh -a -x ${options()}"; open sftp://job:@127.0.0.1:${port}; get data; put data -o back-lftp; cls -s; bye`;
+  const script = `set sftp:connect-program "ssh -a -x ${options()}"; open sftp://job:@127.0.0.1:${port}; get data; put data -o back-lftp; ln -s the-target link-lftp; cls -s; bye`;
   await does("lftp", ["-c", script]);
+  linked("link-lftp");
   arrived("data");
   assert.deepEqual(readFileSync(join(agent.dir, "back-lftp")), data);
 });
@@ -170,6 +219,8 @@ test("sshfs", async () => {
     assert.deepEqual(readFileSync(join(there, "data")), data);
     writeFileSync(join(there, "written"), data);
     assert.deepEqual(readFileSync(join(agent.dir, "written")), data);
+    symlinkSync("the-target", join(there, "link-sshfs"));
+    linked("link-sshfs");
   } finally {
     await does("fusermount3", ["-u", there]);
   }

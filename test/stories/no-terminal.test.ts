@@ -126,7 +126,8 @@ test("without script ssh is told that there is no terminal, and works line by li
   const shell = screen("ssh", sshArgs(agent));
   await shell.see("PTY allocation request failed on channel 0");
   await shell.see(
-    "[converge] No terminal can be opened on this machine: cannot load pty.node. What you type goes out line by line.",
+    // The file that is shipped has the addon inside, and says where it tried to put it.
+    /\[converge\] No terminal can be opened on this machine: .*cannot load pty\.node.* What you type goes out line by line\./,
   );
   shell.type("echo $((40+2))\r");
   await shell.see(/^42\r$/m);

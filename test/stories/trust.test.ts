@@ -78,7 +78,7 @@ describe("a relay with an agent of its own in the middle", () => {
       ],
       [
         ["--host-key-secret-env", "X", "--host-key", "f"],
-        /Give --host-key or --host-key-secret-env/,
+        /Give one of --host-key, --host-key-secret-env and --host-key-secret-file/,
       ],
     ] as const) {
       const { dir } = jobFolder();

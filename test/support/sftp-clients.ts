@@ -66,7 +66,9 @@ export async function meet(t: TestContext, { readOnly = false } = {}): Promise<W
     );
     client.on("session", (accept) => {
       accept().on("subsystem", (acceptSubsystem) => {
-        sessions.push(serveSftp(acceptSubsystem(), { home: far, readOnly, onReply }));
+        sessions.push(
+          serveSftp(acceptSubsystem(), { home: far, readOnly, software: "OpenSSH_9.2p1", onReply }),
+        );
       });
     });
   });

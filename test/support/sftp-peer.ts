@@ -79,6 +79,8 @@ export interface Setting {
   readonly greet?: boolean;
   readonly home?: string;
   readonly highWaterMark?: number;
+  /** What the client says it is. */
+  readonly software?: string;
 }
 
 export async function meet(t: TestContext, setting: Setting = {}): Promise<Peer> {
@@ -89,6 +91,7 @@ export async function meet(t: TestContext, setting: Setting = {}): Promise<Peer>
     home,
     userHome: "/the/users/home",
     readOnly: setting.readOnly ?? false,
+    software: setting.software ?? "OpenSSH_9.2p1",
     onReply: (bytes) => {
       replied += bytes;
     },
