@@ -10,7 +10,6 @@ import { chmodSync, readdirSync } from "node:fs";
 import { after, test } from "node:test";
 import { allStats, wasStartedWith } from "../../src/io/proc.ts";
 import { lives } from "../support/lives.ts";
-import { rssMiB } from "../support/memory.ts";
 import {
   agentProgram,
   endPrograms,
@@ -24,6 +23,7 @@ import {
 import { randomOf } from "../support/random.ts";
 import { listen } from "../support/started.ts";
 import { until } from "../support/until.ts";
+import { rssMiB } from "../support/used.ts";
 
 after(endPrograms);
 
