@@ -69,6 +69,8 @@ const found = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8
   .map((name) => `test/${name.replaceAll("\\", "/")}`)
   .sort();
 const isStory = (file) => file.startsWith("test/stories/") || file.startsWith("test/long/");
+/** They measure, or strain the whole machine: one after the other. */
+const isAlone = (file) => file.startsWith("test/long/");
 const hasOurs = (file) =>
   /\b(?:meet|agentProgram|ours)\(/.test(readFileSync(join(root, file), "utf8"));
 const groups =
@@ -78,7 +80,11 @@ const groups =
       ? [found.filter(isStory).filter(hasOurs)]
       : [found.filter((file) => !isStory(file)), ...(isFast ? [] : [found.filter(isStory)])];
 
-for (const files of groups) {
+const parts = groups.flatMap((files) => [
+  files.filter((file) => !isAlone(file)),
+  files.filter(isAlone),
+]);
+for (const files of parts.filter(({ length }) => length > 0)) {
   const { status } = spawnSync(
     process.execPath,
     [
@@ -87,7 +93,7 @@ for (const files of groups) {
       "--test",
       "--test-reporter=spec",
       `--test-timeout=${isLong ? 3_600_000 : 300_000}`,
-      "--test-concurrency=2",
+      `--test-concurrency=${files.every(isAlone) ? 1 : 2}`,
       ...files,
     ],
     {

@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import type { RendezvousId } from "../../src/machines/vocabulary.ts";
 import { openFiles } from "../support/processes.ts";
 import { finished, program } from "../support/programs.ts";
+import { seeded } from "../support/random.ts";
 import { until } from "../support/until.ts";
 import { type Agent, meet, type World } from "../support/world.ts";
 
@@ -40,17 +41,6 @@ after(async () => {
   process.off("warning", noteWarning);
   process.off("unhandledRejection", noteRejection);
 });
-
-/** Numbers from 0 to 1 that are the same in every run (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const idle = (): Promise<unknown> =>
   until(
