@@ -32,6 +32,16 @@ const rounds = Number(process.env["CONVERGE_FUZZ_ROUNDS"] ?? 500);
 const livesAtOnce = 12;
 const grownMostMiB = 64;
 
+/** Lines about a mistake in the code, which a client must not be able to make it say. */
+const faultsIn = (log: string): string[] =>
+  log
+    .split("\n")
+    .filter((line) =>
+      /Cannot (?:read|set) prop|is not (?:a function|iterable|defined)|ERR_[A-Z]|went wrong inside/.test(
+        line,
+      ),
+    );
+
 test("whatever clients say and wherever they drop, the shipped agent lives, and holds no more", async (t) => {
   const first = Number(process.env["CONVERGE_FUZZ_SEED"] ?? randomInt(2 ** 31));
   t.diagnostic(`CONVERGE_FUZZ_SEED=${first}`);
@@ -67,6 +77,8 @@ test("whatever clients say and wherever they drop, the shipped agent lives, and 
     const reasons = done.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
     assert.equal(agent.ended(), null, `${hint}: it ended: ${agent.err().slice(-2_000)}`);
     assert.deepEqual(reasons, [], hint);
+    // What is confined to its connection is a fault of ours all the same.
+    assert.deepEqual(faultsIn(agent.err()), [], hint);
     chmodSync(work, 0o700);
     const { status, out, err } = await finished(ssh(agent, ["echo I am in"]));
     assert.deepEqual(

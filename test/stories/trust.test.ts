@@ -199,6 +199,10 @@ describe("the agent's ssh server", () => {
         ],
         /it sent too much before it logged in|Bad packet length/,
       ],
+      [
+        [Buffer.from("SSH-2.0-x\r\n"), packet(Buffer.concat([Buffer.of(30), string("key")]))],
+        "Received unexpected packet type 30",
+      ],
     ] as const) {
       const before = world.agent.log.lines.length;
       const link = stranger(client, null);
