@@ -3,7 +3,6 @@
  * channel, and not the agent nor anybody else. After each one the same connection goes on.
  */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { createServer, connect as dial, type Server } from "node:net";
 import { after, before, test } from "node:test";
 import {
@@ -19,6 +18,7 @@ import {
 import { messages, openSession, type RawClient, rawClient, u32 } from "../support/raw-client.ts";
 import { string } from "../support/raw-ssh.ts";
 import { until } from "../support/until.ts";
+import { rssMiB } from "../support/used.ts";
 
 let relay: RelayProgram;
 let agent: AgentProgram;
@@ -111,8 +111,7 @@ test("data beyond the window is thrown away, and a window beyond 32 bits is one 
   const channel = await openSession(raw);
   raw.send(messages.channelRequest, channel, "exec", Buffer.of(1), "sleep 300");
   await raw.hear(messages.channelSuccess);
-  const rss = (): number =>
-    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${agent.pid}/status`, "latin1"))?.[1]) / 1024;
+  const rss = (): number => rssMiB(agent.pid);
   const before = rss();
   for (let n = 0; n < 6_000; n += 1) {
     raw.send(messages.channelData, channel, u32(30_000), Buffer.alloc(30_000));
@@ -244,9 +243,7 @@ const senders: Record<string, (raw: RawClient) => Promise<void>> = {
 
 for (const [name, begin] of Object.entries(senders))
   test(`twenty clients with huge windows that read nothing of ${name} cost less than 64 MiB together`, async () => {
-    const peak = (): number =>
-      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${agent.pid}/status`, "latin1"))?.[1]) /
-      1024;
+    const peak = (): number => rssMiB(agent.pid);
     const before = peak();
     const clients: RawClient[] = [];
     for (let n = 0; n < 20; n += 1) {
