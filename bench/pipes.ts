@@ -5,9 +5,9 @@
  */
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { WebSocket } from "ws";
-import { derivedId, newIdentity } from "../src/io/identity.ts";
-import { readInto } from "../src/io/raw-socket.ts";
-import { subprotocols } from "../src/io/wire.ts";
+import { derivedId, newIdentity } from "../src/io/protocol/identity.ts";
+import { subprotocols } from "../src/io/protocol/wire.ts";
+import { readInto } from "../src/io/websocket/raw-socket.ts";
 
 export interface Pipe {
   readonly from: Socket;

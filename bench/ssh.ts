@@ -9,7 +9,7 @@ import { connect } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import ssh2 from "ssh2";
-import { openTerminal } from "../src/io/terminal.ts";
+import { openTerminal } from "../src/io/agent/shell/terminal.ts";
 import { alternate, type Contender, cpuSeconds, type Figures, percentile } from "./measure.ts";
 import * as peers from "./peers.ts";
 import type { openReport } from "./report.ts";

@@ -3,7 +3,7 @@
  * JSON, one object a line, for programs.
  */
 import type { AgentNews } from "../src/actors/ports.ts";
-import { spoken } from "../src/actors/words.ts";
+import { spoken } from "../src/actors/words/sentences.ts";
 
 const rule = "=".repeat(78);
 

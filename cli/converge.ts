@@ -2,19 +2,19 @@
 /**
  * converge: the relay. Flags become a config, the config real ports, and one signal ends it all.
  */
-import "../src/io/young-space.ts";
+import "../src/io/relay/young-space.ts";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { ConvergeError, reasonOf } from "../src/actors/errors.ts";
-import { liveRoster } from "../src/actors/live-roster.ts";
+import { liveRoster } from "../src/actors/observe/live-roster.ts";
 import { drained, startRelay } from "../src/actors/relay.ts";
 import { systemClock } from "../src/io/clock.ts";
-import { readTls } from "../src/io/http-server.ts";
 import { openLog } from "../src/io/log.ts";
-import { readManifest } from "../src/io/pages.ts";
-import { readPolicy } from "../src/io/policy.ts";
-import { openRelayPorts } from "../src/io/relay-ports.ts";
-import { defaultLimits } from "../src/io/threshold.ts";
+import { defaultLimits } from "../src/io/relay/admission/limits.ts";
+import { readPolicy } from "../src/io/relay/admission/policy.ts";
+import { readManifest } from "../src/io/relay/http/pages.ts";
+import { readTls } from "../src/io/relay/http/server.ts";
+import { openRelayPorts } from "../src/io/relay/ports.ts";
 import { version } from "../src/io/version.ts";
 import { siteOf } from "../web/site.tsx";
 import { main } from "./exit.ts";

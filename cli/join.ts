@@ -1,10 +1,11 @@
 /**
  * Join: wsproxy's own standard input and output, joined with a relay.
  */
+
+import { connect, type ProxyCommandConfig } from "../src/io/client/connect.ts";
+import { openStdio } from "../src/io/client/stdio.ts";
 import { systemClock } from "../src/io/clock.ts";
-import { connect, type ProxyCommandConfig } from "../src/io/proxy-command.ts";
 import { standardError } from "../src/io/standard-output.ts";
-import { openStdio } from "../src/io/stdio.ts";
 import { terminalText } from "../src/io/text.ts";
 
 export type Say = (sentence: string) => void;

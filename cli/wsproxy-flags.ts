@@ -5,13 +5,13 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { CommanderError } from "commander";
 import { ConvergeError, reasonOf } from "../src/actors/errors.ts";
+import { connect, type ProxyCommandConfig } from "../src/io/client/connect.ts";
 import { systemClock } from "../src/io/clock.ts";
-import { readTrust } from "../src/io/dialling.ts";
-import { connect, type ProxyCommandConfig } from "../src/io/proxy-command.ts";
+import { readTrust } from "../src/io/dial/config.ts";
+import { isFingerprint } from "../src/io/protocol/wire.ts";
 import { standardError } from "../src/io/standard-output.ts";
 import { terminalText } from "../src/io/text.ts";
 import { version } from "../src/io/version.ts";
-import { isFingerprint } from "../src/io/wire.ts";
 import {
   duration,
   type Listen,

@@ -4,13 +4,13 @@
  */
 import { resolve } from "node:path";
 import { ConvergeError } from "../src/actors/errors.ts";
-import { sshConfig } from "../src/actors/ssh-command.ts";
-import { readTrust } from "../src/io/dialling.ts";
-import { examine } from "../src/io/doctor.ts";
+import { sshConfig } from "../src/actors/words/ssh-command.ts";
+import { examine } from "../src/io/client/doctor.ts";
+import { readTrust } from "../src/io/dial/config.ts";
+import { isFingerprint, isRendezvousId } from "../src/io/protocol/wire.ts";
 import { standardOutput } from "../src/io/standard-output.ts";
 import { terminalText } from "../src/io/text.ts";
 import { version } from "../src/io/version.ts";
-import { isFingerprint, isRendezvousId } from "../src/io/wire.ts";
 import { statusOf } from "./exit.ts";
 import { option, program, relayUrl, urlArgument } from "./flags.ts";
 

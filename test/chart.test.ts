@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { parse, parseAllDocuments } from "yaml";
-import { pingMs } from "../src/io/wire.ts";
+import { pingMs } from "../src/io/protocol/wire.ts";
 import { finished, program } from "./support/programs.ts";
 import { built, root } from "./support/world.ts";
 

@@ -9,8 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { parse } from "yaml";
-import { families } from "../src/io/metrics.ts";
-import { pingMs } from "../src/io/wire.ts";
+import { pingMs } from "../src/io/protocol/wire.ts";
+import { families } from "../src/io/relay/http/metrics.ts";
 import { endPrograms, finished, program, relayProgram } from "./support/programs.ts";
 import { built, root } from "./support/world.ts";
 

@@ -8,10 +8,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
-import { refusalReasons } from "../src/actors/facts.ts";
-import { budgetBytes, budgetPerSecond, messageBytes } from "../src/io/control-budget.ts";
-import { clientsMost, lengths, messageTypes } from "../src/io/messages.ts";
-import { families } from "../src/io/metrics.ts";
+import { refusalReasons } from "../src/actors/observe/facts.ts";
+import { clientsMost, lengths, messageTypes } from "../src/io/protocol/messages.ts";
 import {
   closeCodes,
   controlMaxBytes,
@@ -21,7 +19,9 @@ import {
   pingMs,
   silentMs,
   subprotocols,
-} from "../src/io/wire.ts";
+} from "../src/io/protocol/wire.ts";
+import { budgetBytes, budgetPerSecond, messageBytes } from "../src/io/relay/control-budget.ts";
+import { families } from "../src/io/relay/http/metrics.ts";
 import { schema } from "./support/log-schema.ts";
 import { built, root } from "./support/world.ts";
 
@@ -80,7 +80,7 @@ for (const program of ["converge", "agent"])
   });
 
 test("every fact that is recorded has its line in the schema", () => {
-  const facts = [...read("src/actors/facts.ts").matchAll(/readonly type: "([^"]+)"/g)];
+  const facts = [...read("src/actors/observe/facts.ts").matchAll(/readonly type: "([^"]+)"/g)];
   const titles = schema.oneOf.map(({ title }) => title);
   assert.ok(facts.length >= 11);
   for (const [, type = ""] of facts) assert.ok(titles.includes(type), type);

@@ -3,8 +3,13 @@
  * problem is left out of them; what one shell cannot write is said beside the others' problems.
  */
 
-import { cmd, powershell, rsyncWord, type Shell, sh } from "../src/actors/quoting.ts";
-import { type Destination, nowhere, proxyCommand, sshConfig } from "../src/actors/ssh-command.ts";
+import { cmd, powershell, rsyncWord, type Shell, sh } from "../src/actors/words/quoting.ts";
+import {
+  type Destination,
+  nowhere,
+  proxyCommand,
+  sshConfig,
+} from "../src/actors/words/ssh-command.ts";
 import { type Choices, isPrivateKey, keyLines, type Platform, problemsOf } from "./choices.ts";
 import { type System, systems } from "./systems.ts";
 

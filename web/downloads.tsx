@@ -3,7 +3,7 @@
  * the files.
  */
 import type { JSX } from "preact";
-import { powershell, type Shell, sh } from "../src/actors/quoting.ts";
+import { powershell, type Shell, sh } from "../src/actors/words/quoting.ts";
 import { CodeBlock } from "./code-block.tsx";
 import { Scroll } from "./scroll.tsx";
 import { bytesText } from "./sessions.tsx";

@@ -4,9 +4,9 @@
  */
 import { type ReadonlySignal, signal } from "@preact/signals";
 import type { JSX, VNode } from "preact";
-import { sh } from "../src/actors/quoting.ts";
-import type { AgentRow, ClientRow, RosterPage, RosterView } from "../src/actors/roster.ts";
-import { spoken } from "../src/actors/words.ts";
+import type { AgentRow, ClientRow, RosterPage, RosterView } from "../src/actors/observe/roster.ts";
+import { sh } from "../src/actors/words/quoting.ts";
+import { spoken } from "../src/actors/words/sentences.ts";
 import { CodeBlock } from "./code-block.tsx";
 
 /** What each state means, in a sentence; also the tooltip of its dot. */

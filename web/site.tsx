@@ -3,7 +3,7 @@
  */
 import type { JSX } from "preact";
 import { render } from "preact-render-to-string";
-import type { RosterPage } from "../src/actors/roster.ts";
+import type { RosterPage } from "../src/actors/observe/roster.ts";
 import { AboutPage } from "./about.tsx";
 import { readChoices } from "./choices.ts";
 import { type Download, DownloadsPage } from "./downloads.tsx";

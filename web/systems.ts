@@ -2,7 +2,7 @@
  * Systems: each CI system's own syntax around a script, and what it tells a job. It knows where a
  * script goes, not what is in it.
  */
-import type { Shell } from "../src/actors/quoting.ts";
+import type { Shell } from "../src/actors/words/quoting.ts";
 
 export interface System {
   readonly label: string;

@@ -16,7 +16,7 @@ import type { Clock } from "./clock.ts";
 import { ConvergeError } from "./errors.ts";
 import type { AgentPorts } from "./ports.ts";
 import { trace } from "./trace.ts";
-import { wordsFor } from "./words.ts";
+import { wordsFor } from "./words/sentences.ts";
 
 export interface AgentConfig {
   readonly id: RendezvousId;

@@ -18,7 +18,7 @@ import type {
   SpliceReport,
 } from "../machines/vocabulary.ts";
 import type { Meter } from "./activity.ts";
-import type { RelayFact } from "./facts.ts";
+import type { RelayFact } from "./observe/facts.ts";
 
 /** Facts for operators: nouns as fields, what happened in the past tense as the message. */
 export interface Log {

@@ -8,9 +8,9 @@ import { type RelayEvent, relayMachine } from "../machines/relay.ts";
 import type { LinkId, RendezvousId, SpliceReport } from "../machines/vocabulary.ts";
 import type { Clock } from "./clock.ts";
 import { confine, faultsIn } from "./confine.ts";
+import { clientEnded, pass } from "./observe/recorder.ts";
 import type { RelayPorts } from "./ports.ts";
 import { trace } from "./trace.ts";
-import { clientEnded, pass } from "./witness.ts";
 
 export type RelayActor = ActorRefFrom<typeof relayMachine>;
 

@@ -3,7 +3,7 @@
  * sessions, never their content. Which lines there are is in docs/log-schema.json.
  */
 import { type DestinationStream, pino } from "pino";
-import type { RelayFact } from "../actors/facts.ts";
+import type { RelayFact } from "../actors/observe/facts.ts";
 import type { Log } from "../actors/ports.ts";
 import type { LogLevel } from "./log-levels.ts";
 import { standardError } from "./standard-output.ts";

@@ -5,7 +5,7 @@
 
 /** The name under which an agent and its clients meet; 1–128 of `A-Z a-z 0-9 . _ -`. */
 export type RendezvousId = string & { readonly __brand: "RendezvousId" };
-/** One websocket. The socket itself stays in `io/links.ts`. */
+/** One websocket. The socket itself stays in `io/relay/links.ts`. */
 export type LinkId = string & { readonly __brand: "LinkId" };
 /** A one-time word that joins an agent's dial-back to a pairing, and names the pairing ever after. */
 export type Ticket = string & { readonly __brand: "Ticket" };
@@ -79,7 +79,7 @@ export type Ending =
   | { readonly kind: "hard cap" }
   | { readonly kind: "interrupted" };
 
-/** What a person is told in the terminal. Its words are chosen in `actors/words.ts`. */
+/** What a person is told in the terminal. Its words are chosen in `actors/words/sentences.ts`. */
 export type Notice =
   | { readonly about: "expiry near"; readonly leftMs: number; readonly cause: ExpiryCause }
   | { readonly about: "expiry extended"; readonly leftMs: number }

@@ -1,8 +1,8 @@
 /** Text from outside: what nobody would see is not there, and what somebody would see is. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newIdentity } from "../../src/io/identity.ts";
-import { readFromAgent } from "../../src/io/messages.ts";
+import { newIdentity } from "../../src/io/protocol/identity.ts";
+import { readFromAgent } from "../../src/io/protocol/messages.ts";
 import { plainText } from "../../src/io/text.ts";
 import { facts } from "../support/stranger.ts";
 

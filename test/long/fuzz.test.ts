@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import { chmodSync, readdirSync } from "node:fs";
 import { after, test } from "node:test";
-import { allStats, wasStartedWith } from "../../src/io/proc.ts";
+import { allStats, wasStartedWith } from "../../src/io/agent/shell/proc.ts";
 import { lives } from "../support/lives.ts";
 import {
   agentProgram,

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { Agent, get } from "node:http";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { allStats } from "../../src/io/proc.ts";
+import { allStats } from "../../src/io/agent/shell/proc.ts";
 import {
   type AgentProgram,
   agentProgram,

@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { after, test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
-import { pingMs, silentMs } from "../../src/io/wire.ts";
+import { pingMs, silentMs } from "../../src/io/protocol/wire.ts";
 import { endPrograms, finished, type Program, program, relayProgram } from "../support/programs.ts";
 import { register, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";

@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { after, before, test } from "node:test";
-import { subprotocols } from "../../src/io/wire.ts";
+import { subprotocols } from "../../src/io/protocol/wire.ts";
 import { frame } from "../support/client-frame.ts";
 import { endPrograms, type RelayProgram, relayProgram } from "../support/programs.ts";
 import { messages, register, type Stranger, stranger } from "../support/stranger.ts";

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { extensions } from "../../src/io/ssh-algorithms.ts";
+import { extensions } from "../../src/io/agent/ssh/algorithms.ts";
 import { messages, rawClient } from "../support/raw-client.ts";
 import { endAll, hold, start, startSsh } from "../support/started.ts";
 import { until } from "../support/until.ts";

@@ -1,7 +1,7 @@
 /** Everything that is wrong, each with its answer; and after all of it a session as ever. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { closeCodes, subprotocols } from "../../src/io/wire.ts";
+import { closeCodes, subprotocols } from "../../src/io/protocol/wire.ts";
 import { openFiles } from "../support/processes.ts";
 import {
   bytesOver,

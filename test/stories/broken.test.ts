@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, test } from "node:test";
-import { subprotocols } from "../../src/io/wire.ts";
+import { subprotocols } from "../../src/io/protocol/wire.ts";
 import { pidsWhere } from "../support/processes.ts";
 import {
   type AgentProgram,

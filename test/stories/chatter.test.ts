@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { budgetBytes, budgetPerSecond, messageBytes } from "../../src/io/control-budget.ts";
+import { budgetBytes, budgetPerSecond, messageBytes } from "../../src/io/relay/control-budget.ts";
 import { handClock } from "../support/clock.ts";
 import { register, type Stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";

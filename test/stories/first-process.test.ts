@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { allStats } from "../../src/io/proc.ts";
+import { allStats } from "../../src/io/agent/shell/proc.ts";
 import { faultOf } from "../support/log-schema.ts";
 import {
   agentProgram,

@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { WebSocket, WebSocketServer } from "ws";
-import { subprotocols } from "../../src/io/wire.ts";
+import { subprotocols } from "../../src/io/protocol/wire.ts";
 import { until } from "../support/until.ts";
 import { built, meet, run, type World } from "../support/world.ts";
 

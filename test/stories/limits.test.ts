@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "node:test";
-import { newcomersPerHolder, newcomersPerId } from "../../src/io/newcomers.ts";
+import { newcomersPerHolder, newcomersPerId } from "../../src/io/relay/admission/newcomers.ts";
 import { handClock } from "../support/clock.ts";
 import { messages, register, type Stranger, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";

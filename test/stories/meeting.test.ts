@@ -1,7 +1,7 @@
 /** How an agent and its clients find each other, and how an agent stays itself. */
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { newIdentity } from "../../src/io/identity.ts";
+import { newIdentity } from "../../src/io/protocol/identity.ts";
 import { type Forwarder, forwarder } from "../support/forwarder.ts";
 import { endPrograms, finished, ours, program } from "../support/programs.ts";
 import { register } from "../support/stranger.ts";

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { findScript } from "../../src/io/script-terminal.ts";
+import { findScript } from "../../src/io/agent/shell/script-terminal.ts";
 import {
   type AgentProgram,
   agentProgram,

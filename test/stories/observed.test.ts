@@ -7,8 +7,8 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { parse } from "yaml";
-import { newIdentity } from "../../src/io/identity.ts";
-import { families } from "../../src/io/metrics.ts";
+import { newIdentity } from "../../src/io/protocol/identity.ts";
+import { families } from "../../src/io/relay/http/metrics.ts";
 import { faultOf } from "../support/log-schema.ts";
 import {
   type AgentProgram,

@@ -141,7 +141,7 @@ test("the scripts for PowerShell are PowerShell, whatever address is in them", a
   );
   const parser = new Parser();
   parser.setLanguage(await Language.load(grammar));
-  const { bootstrapsIn } = await import("../../src/io/bootstrap.ts");
+  const { bootstrapsIn } = await import("../../src/io/relay/http/bootstrap.ts");
   const script = bootstrapsIn(join(root, "dist/bootstrap"));
   const files = [{ name: "agent.cjs", bytes: 1, sha256: "0".repeat(64) }];
   for (const name of ["agent.ps1", "wsproxy.ps1"] as const)

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import type { Browser } from "playwright-core";
-import { newIdentity } from "../../src/io/identity.ts";
+import { newIdentity } from "../../src/io/protocol/identity.ts";
 import { inaccessible, openBrowser, openPage, picture, sizes } from "../support/browser.ts";
 import { handClock } from "../support/clock.ts";
 import { facts, register } from "../support/stranger.ts";

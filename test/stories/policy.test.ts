@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { readPolicy } from "../../src/io/policy.ts";
+import { readPolicy } from "../../src/io/relay/admission/policy.ts";
 import { handClock } from "../support/clock.ts";
 import { type Issuer, openIssuer } from "../support/issuer.ts";
 import { register, stranger } from "../support/stranger.ts";

@@ -1,8 +1,8 @@
 /** Quiet log: who is turned away again and again fills no log, and is counted all the same. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { refusalsMost, sessionsMost } from "../../src/io/fact-lines.ts";
-import { subprotocols } from "../../src/io/wire.ts";
+import { subprotocols } from "../../src/io/protocol/wire.ts";
+import { refusalsMost, sessionsMost } from "../../src/io/relay/fact-lines.ts";
 import { handClock } from "../support/clock.ts";
 import { register, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";

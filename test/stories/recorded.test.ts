@@ -1,9 +1,9 @@
 /** What a relay records of those who do not behave, or have bad luck: one fact each, in log and metrics. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { census } from "../../src/actors/census.ts";
-import { newIdentity } from "../../src/io/identity.ts";
-import { closeCodes, controlMost, subprotocols } from "../../src/io/wire.ts";
+import { census } from "../../src/actors/observe/gauges.ts";
+import { newIdentity } from "../../src/io/protocol/identity.ts";
+import { closeCodes, controlMost, subprotocols } from "../../src/io/protocol/wire.ts";
 import type { Ticket } from "../../src/machines/vocabulary.ts";
 import { messages, register, type Stranger, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";

@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { rowsPerPage } from "../../src/actors/roster.ts";
-import { durationMostMs } from "../../src/io/messages.ts";
+import { rowsPerPage } from "../../src/actors/observe/roster.ts";
+import { durationMostMs } from "../../src/io/protocol/messages.ts";
 import { handClock } from "../support/clock.ts";
 import { register, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";

@@ -8,8 +8,8 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import ssh2 from "ssh2";
-import { missesMost } from "../../src/io/misses.ts";
-import { strangersMost } from "../../src/io/pre-auth.ts";
+import { strangersMost } from "../../src/io/agent/ssh/pre-auth.ts";
+import { missesMost } from "../../src/io/relay/admission/misses.ts";
 import { handClock } from "../support/clock.ts";
 import { type Forwarder, forwarder } from "../support/forwarder.ts";
 import {

@@ -6,8 +6,8 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { PassThrough, Writable } from "node:stream";
 import { after, afterEach, before, describe, test } from "node:test";
 import { type WebSocket, WebSocketServer } from "ws";
-import { connect as connectTo } from "../../src/io/proxy-command.ts";
-import { subprotocols } from "../../src/io/wire.ts";
+import { connect as connectTo } from "../../src/io/client/connect.ts";
+import { subprotocols } from "../../src/io/protocol/wire.ts";
 import {
   agentProgram,
   certificates,

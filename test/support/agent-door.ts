@@ -7,13 +7,13 @@ import { createRequire } from "node:module";
 import { isShipped, shippedDoor } from "./shipped.ts";
 
 interface Door {
-  readonly openAgentPorts: typeof import("../../src/io/agent-ports.ts").openAgentPorts;
+  readonly openAgentPorts: typeof import("../../src/io/agent/ports.ts").openAgentPorts;
   readonly startAgent: typeof import("../../src/actors/agent.ts").startAgent;
 }
 
 export const { openAgentPorts, startAgent }: Door = isShipped
   ? createRequire(import.meta.url)(shippedDoor)
   : {
-      ...(await import("../../src/io/agent-ports.ts")),
+      ...(await import("../../src/io/agent/ports.ts")),
       ...(await import("../../src/actors/agent.ts")),
     };

@@ -3,7 +3,7 @@
  * ever; ten minutes of silence take as long as a test needs to say so.
  */
 import type { Clock } from "../../src/actors/clock.ts";
-import { pingMs, pingTurnMs } from "../../src/io/wire.ts";
+import { pingMs, pingTurnMs } from "../../src/io/protocol/wire.ts";
 
 interface Timer {
   readonly atMs: number;

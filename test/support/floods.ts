@@ -10,8 +10,8 @@
 import { Agent, get } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
-import { newIdentity } from "../../src/io/identity.ts";
-import { subprotocols } from "../../src/io/wire.ts";
+import { newIdentity } from "../../src/io/protocol/identity.ts";
+import { subprotocols } from "../../src/io/protocol/wire.ts";
 import { register, type Stranger, stranger } from "./stranger.ts";
 
 const [relayUrl = "", openId = "", proxyAddress = ""] = process.argv.slice(2);

@@ -2,7 +2,10 @@
 import assert from "node:assert/strict";
 import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import ssh2 from "ssh2";
-import { type AuthorizedKey, parseAuthorizedKeys } from "../../src/io/authorized-keys.ts";
+import {
+  type AuthorizedKey,
+  parseAuthorizedKeys,
+} from "../../src/io/agent/keys/authorized-keys.ts";
 import { ed25519Pair } from "./ed25519-pair.ts";
 
 export const { Server, utils } = ssh2;

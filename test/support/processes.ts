@@ -7,7 +7,7 @@ import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { SimulatedClock } from "xstate";
 import type { Clock } from "../../src/actors/clock.ts";
-import { allStats, statOf, wasStartedWith } from "../../src/io/proc.ts";
+import { allStats, statOf, wasStartedWith } from "../../src/io/agent/shell/proc.ts";
 
 const mark = randomUUID();
 

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import ssh2 from "ssh2";
-import { serveSftp } from "../../src/io/sftp.ts";
+import { serveSftp } from "../../src/io/agent/sftp/server.ts";
 import { ed25519Pair } from "./ed25519-pair.ts";
 
 export const { Server } = ssh2;

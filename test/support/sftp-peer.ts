@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import type { TestContext } from "node:test";
-import { serveSftp } from "../../src/io/sftp.ts";
-import { type Attrs, takeAttrs } from "../../src/io/sftp-attrs.ts";
+import { type Attrs, takeAttrs } from "../../src/io/agent/sftp/attrs.ts";
+import { serveSftp } from "../../src/io/agent/sftp/server.ts";
 import {
   codes,
   type Pieces,
@@ -17,7 +17,7 @@ import {
   takeU32,
   types,
   u32,
-} from "../../src/io/sftp-wire.ts";
+} from "../../src/io/agent/sftp/wire.ts";
 
 export const R = 1;
 export const W = 2;

@@ -4,8 +4,8 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { type ClientOptions, WebSocket } from "ws";
-import { type Identity, newIdentity } from "../../src/io/identity.ts";
-import { subprotocols } from "../../src/io/wire.ts";
+import { type Identity, newIdentity } from "../../src/io/protocol/identity.ts";
+import { subprotocols } from "../../src/io/protocol/wire.ts";
 import { until } from "./until.ts";
 
 export interface Close {

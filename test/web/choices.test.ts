@@ -1,8 +1,8 @@
 /** Choices through a query and back; what a query may not do. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { looksDerived } from "../../src/io/identity.ts";
-import { isRendezvousId } from "../../src/io/wire.ts";
+import { looksDerived } from "../../src/io/protocol/identity.ts";
+import { isRendezvousId } from "../../src/io/protocol/wire.ts";
 import { type Choices, defaults, randomId, readChoices, writeChoices } from "../../web/choices.ts";
 
 const read = (query: string): Choices => readChoices(new URLSearchParams(query));

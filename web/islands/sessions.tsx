@@ -5,8 +5,8 @@
  */
 import { effect, signal } from "@preact/signals";
 import { render } from "preact";
-import type { RosterChanges } from "../../src/actors/live-roster.ts";
-import type { RosterPage, RosterView } from "../../src/actors/roster.ts";
+import type { RosterChanges } from "../../src/actors/observe/live-roster.ts";
+import type { RosterPage, RosterView } from "../../src/actors/observe/roster.ts";
 import { queryOf, SessionsTable } from "../sessions.tsx";
 
 const retryMs = 2_000;

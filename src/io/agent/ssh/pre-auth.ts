@@ -1,0 +1,49 @@
+/**
+ * Pre-auth: what a connection may do before somebody has logged in on it. ssh2 by itself has no
+ * such bounds. It knows links and bytes, no keys.
+ */
+import { randomInt } from "node:crypto";
+import type { Clock } from "../../../actors/clock.ts";
+import type { DataLink } from "../../websocket/link.ts";
+
+/** Like sshd's LoginGraceTime, a little stricter. */
+const graceMs = 30_000;
+/** RFC 4253 4.2 allows 255 bytes for the identification line; nothing of a client comes before it. */
+const identMaxBytes = 512;
+/** A key exchange and six tries of large keys need a tenth of it. */
+const bytesMost = 256 * 1024;
+/** Connections that have not logged in, as in sshd's MaxStartups; one more puts a random one out. */
+export const strangersMost = 100;
+
+/** Calls `cut` with a reason, once, when a bound is broken before `isKnown` says so. */
+export function boundBeforeLogin(
+  link: DataLink,
+  clock: Clock,
+  isKnown: () => boolean,
+  cut: (reason: string) => void,
+): void {
+  let bytes = 0;
+  let hasIdent = false;
+  const done = (reason?: string): void => {
+    clock.clearTimeout(grace);
+    link.off("message", count);
+    if (reason) cut(reason);
+  };
+  const count = (data: Buffer): void => {
+    if (isKnown()) return done();
+    bytes += data.length;
+    hasIdent ||= data.includes("\n");
+    if (!hasIdent && bytes > identMaxBytes) done("its identification has no end");
+    else if (bytes > bytesMost) done("it sent too much before it logged in");
+  };
+  const grace = clock.setTimeout(() => {
+    if (!isKnown()) done("login took too long");
+  }, graceMs);
+  link.on("message", count);
+  link.once("close", () => done());
+}
+
+/** One of the strangers when there are too many, else undefined. */
+export function tooMany<T>(strangers: readonly T[]): T | undefined {
+  return strangers.length > strangersMost ? strangers[randomInt(strangers.length)] : undefined;
+}

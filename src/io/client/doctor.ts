@@ -1,0 +1,213 @@
+/**
+ * Doctor: goes the way from this machine to a relay step by step, and says at each what is there
+ * and, if it is wrong, what to do. It changes nothing and needs no agent.
+ */
+import { lookup } from "node:dns/promises";
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpsRequest } from "node:https";
+import type { TLSSocket } from "node:tls";
+import { ConvergeError, type ErrorCode, reasonOf } from "../../actors/errors.ts";
+import { failure, redirectOf, socketUrl, type Trust } from "../dial/config.ts";
+import { dial } from "../dial/dial.ts";
+import { proxyAgentFor, proxyFor } from "../dial/proxy.ts";
+import { type TlsTrust, trusting } from "../dial/trusting.ts";
+import { closeCodes, controlMaxBytes, protocolVersion, subprotocols } from "../protocol/wire.ts";
+import { plainText } from "../text.ts";
+
+export interface Finding {
+  readonly name: "URL" | "proxy" | "DNS" | "TLS" | "relay" | "clock" | "websocket" | "version";
+  readonly state: "ok" | "warn" | "FAIL";
+  readonly said: string;
+  readonly fix?: string;
+  /** Set on a failure: the exit status goes by it. Nothing follows, for it could only fail too. */
+  readonly code?: ErrorCode;
+}
+
+/** How long an answer may take. */
+const answerMs = 15_000;
+/** A clock that is further off makes certificates and `.hold` times wrong. */
+const clockMs = 120_000;
+const dayMs = 86_400_000;
+
+const failed = (name: Finding["name"], error: unknown): Finding => {
+  const known =
+    error instanceof ConvergeError
+      ? error
+      : new ConvergeError("CONVERGE_INTERNAL", reasonOf(error));
+  const [said = "", ...fix] = known.message.split(/(?<=[.)]) (?=[A-Z])/);
+  return { name, state: "FAIL", said, fix: fix.join(" "), code: known.code };
+};
+
+/** The findings, in the order of the way; it ends after the first that makes the rest pointless. */
+export async function* examine(
+  relay: URL,
+  trust: Trust,
+  signal: AbortSignal,
+): AsyncGenerator<Finding> {
+  const base = new URL(relay);
+  base.protocol = relay.protocol.replace("ws", "http");
+  base.pathname = `${relay.pathname.replace(/\/+$/, "").replace(/\/client\/[^/]*$/, "")}/`;
+  yield { name: "URL", state: "ok", said: base.href };
+
+  const proxyText = proxyFor(base);
+  const proxy = URL.canParse(proxyText) ? new URL(proxyText) : null;
+  yield {
+    name: "proxy",
+    state: "ok",
+    said: proxyText ? `through ${proxy?.host ?? "?"} (from the environment)` : "none, directly",
+  };
+
+  const host = (proxy ?? base).hostname.replace(/^\[|\]$/g, "");
+  try {
+    const found = await lookup(host, { all: true });
+    const addresses = [...new Set(found.map(({ address }) => address))].join(", ");
+    yield { name: "DNS", state: "ok", said: `${host} is ${addresses}` };
+  } catch (error) {
+    const fix = proxy
+      ? "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; NO_PROXY names hosts that need none."
+      : "Check the spelling. Inside a company the name may be known to the proxy alone: set HTTPS_PROXY.";
+    const said = `${host} is not known (${plainText(reasonOf(error))})`;
+    return yield { name: "DNS", state: "FAIL", said, fix, code: "CONVERGE_UNREACHABLE" };
+  }
+
+  let answer: Answer;
+  try {
+    answer = await trusting(trust, (tls) => ask(new URL("readyz", base), tls, signal));
+  } catch (error) {
+    const isTls = error instanceof ConvergeError && error.code === "CONVERGE_TLS";
+    const finding = failed(isTls ? "TLS" : "relay", error);
+    if (/wrong version number|packet length/i.test(finding.said))
+      return yield {
+        ...finding,
+        fix: `It speaks no TLS at this port. Write http:// instead of https://, or ask for its real port.`,
+      };
+    return yield finding;
+  }
+  if (answer.tls !== null)
+    yield {
+      name: "TLS",
+      state: trust.insecure || answer.days < 7 ? "warn" : "ok",
+      said: `${answer.tls}, good for ${answer.days} days`,
+      ...(trust.insecure && {
+        fix: "It was not checked (--insecure). --ca FILE trusts just yours.",
+      }),
+    };
+  if (answer.redirect !== null)
+    return yield {
+      name: "relay",
+      state: "FAIL",
+      said: `${base.host} answers, but ${answer.redirect}`,
+      fix: "Use that URL, if it is the relay's: nobody is followed there.",
+      code: "CONVERGE_REFUSED",
+    };
+  if (answer.status !== 200)
+    return yield {
+      name: "relay",
+      state: "FAIL",
+      said: `${base.host} answers, with HTTP status ${answer.status} at ${base.pathname}readyz`,
+      fix:
+        answer.status === 503
+          ? "It is restarting. Try again in a minute."
+          : "That is no Converge relay. Does the URL lack the context path? Open it in a browser.",
+      code: answer.status === 503 ? "CONVERGE_UNREACHABLE" : "CONVERGE_REFUSED",
+    };
+  yield { name: "relay", state: "ok", said: `a relay answers at ${base.href}` };
+
+  const offMs = answer.date - Date.now();
+  const off = `${Math.round(Math.abs(offMs) / 1_000)} s ${offMs > 0 ? "behind" : "ahead of"} the relay's`;
+  yield Math.abs(offMs) > clockMs
+    ? { name: "clock", state: "warn", said: `this machine's is ${off}`, fix: "Set it (NTP)." }
+    : { name: "clock", state: "ok", said: "within two minutes of the relay's" };
+
+  yield* knock(base, trust, signal);
+}
+
+interface Answer {
+  readonly status: number;
+  /** Where it sends us, as a clause. */
+  readonly redirect: string | null;
+  readonly date: number;
+  /** Whose certificate it is; null without TLS. */
+  readonly tls: string | null;
+  /** Until it expires. */
+  readonly days: number;
+}
+
+async function ask(url: URL, tls: TlsTrust, signal: AbortSignal): Promise<Answer> {
+  const agent = await proxyAgentFor(url, tls);
+  const ask = url.protocol === "https:" ? httpsRequest : httpRequest;
+  const within = AbortSignal.any([signal, AbortSignal.timeout(answerMs)]);
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    ask(url, { ...tls, agent: agent ?? false, signal: within }, resolve)
+      .once("error", (error) =>
+        reject(error instanceof ConvergeError ? error : failure(url, error)),
+      )
+      .end();
+  });
+  const { socket } = answer;
+  const certificate =
+    "getPeerCertificate" in socket ? (socket as TLSSocket).getPeerCertificate() : null;
+  answer.destroy();
+  const until = Date.parse(certificate?.valid_to ?? "");
+  return {
+    status: answer.statusCode ?? 0,
+    redirect: redirectOf(url, answer.statusCode ?? 0, answer.headers.location),
+    date: Date.parse(answer.headers.date ?? "") || Date.now(),
+    tls: certificate
+      ? `certificate of ${plainText(String(certificate.subject?.CN ?? certificate.subjectaltname ?? "?"))}`
+      : null,
+    days: Math.floor((until - Date.now()) / dayMs),
+  };
+}
+
+/** Knocks at an id that nobody has: the relay's own answer shows that websockets come through. */
+async function* knock(base: URL, trust: Trust, signal: AbortSignal): AsyncGenerator<Finding> {
+  const id = `doctor-${Math.random().toString(36).slice(2)}`;
+  try {
+    const link = await dial(
+      {
+        url: socketUrl(base, `/client/${id}`),
+        subprotocol: subprotocols.client,
+        trust,
+        maxPayload: controlMaxBytes,
+        isCiphertext: false,
+      },
+      signal,
+    );
+    const late = setTimeout(() => link.terminate(), answerMs);
+    const closed = new Promise<number>((resolve) => link.once("close", resolve));
+    link.resume();
+    const code = await closed;
+    clearTimeout(late);
+    yield { name: "websocket", state: "ok", said: "upgrades come through" };
+    if (code === closeCodes.version)
+      return yield failed(
+        "version",
+        new ConvergeError(
+          "CONVERGE_VERSION",
+          `the relay speaks another protocol version than ${protocolVersion}`,
+        ),
+      );
+    if (code !== closeCodes.noSuchRendezvous)
+      return yield {
+        name: "version",
+        state: "warn",
+        said: `the relay closed with the code ${code}`,
+        fix: "Try again; something on the way may end websockets early.",
+      };
+    yield {
+      name: "version",
+      state: "ok",
+      said: `protocol version ${protocolVersion} on both sides`,
+    };
+  } catch (error) {
+    const finding = failed("websocket", error);
+    const isOwnWord = /restarting|too (?:many|often)|full/i.test(finding.said);
+    yield {
+      ...finding,
+      fix: isOwnWord
+        ? "Try again in a minute."
+        : "Pages come through and websockets do not. A reverse proxy must pass Upgrade and Connection; a company's proxy may forbid them.",
+    };
+  }
+}

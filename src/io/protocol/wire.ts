@@ -1,0 +1,85 @@
+/**
+ * Wire: what relay, agent and wsproxy have agreed on, version 1: names, codes and bounds. What they
+ * say to each other is in `messages`, which costs more to load than wsproxy has time for.
+ */
+import type { LinkId, PairingOutcome, RendezvousId } from "../../machines/vocabulary.ts";
+
+export const protocolVersion = 1;
+
+/** Subprotocols, RFC 6455 1.9: which door, and in which version of the protocol. */
+export const subprotocols = {
+  agent: `converge.agent.v${protocolVersion}`,
+  client: `converge.client.v${protocolVersion}`,
+  data: `converge.data.v${protocolVersion}`,
+} as const;
+
+/** A control message, or what a client may learn before the splice, is never larger. */
+export const controlMaxBytes = 64 * 1024;
+/** An agent may send so many control messages at once, and so many a second; each may be a log line. */
+export const controlMost = 1_000;
+export const controlPerSecond = 200;
+/** A websocket message on a data link; ours are at most 64 KiB, a stranger's may be larger. */
+export const dataMaxBytes = 4 * 1024 * 1024;
+/** The relay pings every link so often; a side that hears nothing for twice as long and a half gives up. */
+export const pingMs = 20_000;
+export const silentMs = 50_000;
+/** How often the relay looks whom it is time to ping. */
+export const pingTurnMs = 400;
+
+/** Close codes, RFC 6455 7.4: the standard ones that are used, and our own from the private range. */
+export const closeCodes = {
+  done: 1000,
+  goingAway: 1001,
+  protocolError: 1002,
+  binaryOnly: 1003,
+  badText: 1007,
+  tooMany: 1008,
+  tooBig: 1009,
+  internal: 1011,
+  malformed: 4400,
+  refused: 4403,
+  noSuchRendezvous: 4404,
+  agentSilent: 4408,
+  superseded: 4409,
+  peerLost: 4410,
+  version: 4426,
+  draining: 4503,
+} as const;
+
+export type CloseCode = (typeof closeCodes)[keyof typeof closeCodes];
+
+/** What the relay says to a client's link when its pairing is over. The reason is at most 123 bytes. */
+export function farewell(outcome: PairingOutcome): { code: CloseCode; reason: string } {
+  switch (outcome.kind) {
+    case "served":
+      return { code: closeCodes.done, reason: "the other side ended the connection" };
+    case "client gave up":
+      return { code: closeCodes.done, reason: "the client left" };
+    case "no such rendezvous":
+      return { code: closeCodes.noSuchRendezvous, reason: "no agent is registered under this id" };
+    case "agent silent":
+      return { code: closeCodes.agentSilent, reason: "the agent did not answer" };
+    case "broken":
+      return { code: closeCodes.internal, reason: "the connection could not be joined" };
+  }
+}
+
+/** `1–128 of A-Z a-z 0-9 . _ -`; `.` and `..` are refused since URLs swallow them. */
+export function isRendezvousId(text: string): text is RendezvousId {
+  return /^[A-Za-z0-9._-]{1,128}$/.test(text) && !/^\.{1,2}$/.test(text);
+}
+
+/** The version in a subprotocol name of ours, as people read it; `none` when there is none. */
+export function versionOf(subprotocol: string | undefined): string {
+  return /^converge\.\w+\.v(\d{1,6})$/.exec(subprotocol ?? "")?.[1] ?? "none";
+}
+
+/** A name for a link, unique in this process. */
+let links = 0;
+export function nextLink(kind: string): LinkId {
+  links += 1;
+  return `${kind}-${links}` as LinkId;
+}
+
+/** As `ssh-keygen -l` prints a key: SHA-256 in base64 without padding. */
+export const isFingerprint = (text: string): boolean => /^SHA256:[A-Za-z0-9+/]{43}$/.test(text);

@@ -1,0 +1,144 @@
+/**
+ * Relay ports: the doors, links and server of one relay, put together as the actor's ports.
+ * Nothing is decided here.
+ */
+import type { Clock } from "../../actors/clock.ts";
+import { confine, confineTimers, faultsIn } from "../../actors/confine.ts";
+import type { RelayFact } from "../../actors/observe/facts.ts";
+import type { LiveRoster } from "../../actors/observe/live-roster.ts";
+import type { Log, RelayPorts } from "../../actors/ports.ts";
+import { closeCodes, farewell } from "../protocol/wire.ts";
+import { type Limits, openThreshold } from "./admission/limits.ts";
+import { type OriginConfig, originOf } from "./admission/origin.ts";
+import { watchPolicy } from "./admission/policy.ts";
+import { openRefusals } from "./admission/refusals.ts";
+import { openVoucher } from "./admission/tokens.ts";
+import { openFactLines } from "./fact-lines.ts";
+import { openMetrics } from "./http/metrics.ts";
+import { serveMetrics } from "./http/metrics-server.ts";
+import { addPages, type PagesConfig, type Site } from "./http/pages.ts";
+import { openPlainHttp, websocketsIn } from "./http/plain-http.ts";
+import { type HttpServer, type HttpServerConfig, listen, probes } from "./http/server.ts";
+import { type Links, openLinks } from "./links.ts";
+import { openFilesMost } from "./open-files.ts";
+import { openDoorway } from "./upgrade.ts";
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface OpenRelayPorts extends RelayPorts {
+  readonly countsOf: Links["countsOf"];
+  listen(
+    config: Pick<HttpServerConfig, "host" | "port" | "tls"> & { metricsAt: Address | null },
+    pages: Omit<PagesConfig, "contextPath"> & { site: Site; live: LiveRoster },
+  ): Promise<HttpServer & { metricsAt: Address | null }>;
+}
+
+export function openRelayPorts(
+  config: OriginConfig & { limits: Limits; policy: string | null },
+  givenClock: Clock,
+  log: Log,
+): OpenRelayPorts {
+  const fault = faultsIn(log);
+  const clock = confineTimers(givenClock, fault);
+  const links = openLinks(clock, fault);
+  const origin = originOf(config);
+  const metrics = openMetrics();
+  const lines = openFactLines(log, clock);
+  /** What throws has not done what it was asked for, and that is all; a pairing's own time ends it. */
+  const port = <A extends unknown[]>(what: string, act: (...args: A) => void) =>
+    confine(fault, what, act, () => {});
+  const record = port("fact", (fact: RelayFact) => {
+    lines.write(fact);
+    metrics.count(fact);
+  });
+  const { contextPath } = config;
+  const files = openFilesMost();
+  const maxConnections = Math.min(config.limits.maxConnections, websocketsIn(files));
+  const threshold = openThreshold({ ...config.limits, maxConnections }, links.size, clock);
+  const policy = watchPolicy(config.policy, log);
+  const voucher = openVoucher(policy.now, clock);
+  const doorway = openDoorway(links, origin, threshold, voucher, contextPath, clock, record, fault);
+  const { note: noteRefusal } = openRefusals(origin, record);
+  const open = probes.map((path) => contextPath + path);
+  const plain = openPlainHttp(origin, noteRefusal, fault, open, files, clock);
+  let isDraining = false;
+  const closeAll = (): void => {
+    for (const link of links.all())
+      links.shut(link, closeCodes.draining, "the relay is restarting");
+  };
+  return {
+    log,
+    arrivals: doorway.arrivals,
+    record,
+    welcome: port("welcome", doorway.welcome),
+    dismiss: port("dismissal", (control) =>
+      links.shut(control, closeCodes.superseded, "the same agent came on a newer link"),
+    ),
+    drop: port("end", (link) => links.shut(link, closeCodes.internal, "something went wrong here")),
+    turnAway: port("refusal", (control) =>
+      links.shut(control, closeCodes.refused, "no id is free, try again"),
+    ),
+    tellWaiting: port("word", (client, waitMs) =>
+      links.say(client, { type: "waiting", forMs: waitMs }),
+    ),
+    summon: port("summons", ({ client, ticket, facts, agent }, leftMs) => {
+      if (!agent) return;
+      links.say(client, { type: "found", agent: agent.facts, leftMs });
+      // After the client's own answer is written, or it would tell by its time that the id is there.
+      process.nextTick(() => links.say(agent.control, { type: "summon", ticket, client: facts }));
+    }),
+    splice: confine(fault, "splice", links.splice, () => false),
+    hangUp: port("end", ({ client, dialled, ticket, outcome, facts }) => {
+      doorway.forget(ticket);
+      if (outcome.kind === "no such rendezvous") threshold.missed(facts.address);
+      const { code, reason } = farewell(outcome);
+      links.shut(client, code, reason);
+      if (dialled) links.shut(dialled, code, reason);
+    }),
+    drain: (leftMs) => {
+      isDraining = true;
+      doorway.drain(leftMs);
+    },
+    countsOf: links.countsOf,
+    listen: async ({ metricsAt, ...where }, { site, live, ...folders }) => {
+      const views = { site, live, origin, policy, noteRefusal, fault };
+      const answer = {
+        contentType: metrics.contentType,
+        text: async () =>
+          metrics.text({ census: live.census(), totals: links.totals(), isDraining }),
+      };
+      const alone = metricsAt && (await serveMetrics(metricsAt, answer));
+      const server = await listen(
+        { ...where, contextPath },
+        {
+          isDraining: () => isDraining,
+          metrics: alone ? null : answer,
+          plain,
+          addPages: (app) => addPages(app, { contextPath, ...folders }, views),
+          upgrade: doorway.upgrade,
+        },
+        log,
+      ).catch(async (error) => {
+        await alone?.close(); // or it would keep a process that cannot do its work
+        throw error;
+      });
+      return {
+        ...server,
+        metricsAt: alone && { host: alone.host, port: alone.port },
+        close: async () => {
+          closeAll();
+          policy.close();
+          await server.close();
+          await alone?.close();
+          lines.close();
+          // The last links' own ends come a turn or two after their sockets'.
+          for (let turns = 0; turns < 100 && links.size() > 0; turns += 1)
+            await new Promise((resolve) => setImmediate(resolve));
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readFromAgent, readToAgent, readToClient } from "../../../src/io/protocol/messages.ts";
+import { closeCodes, farewell, isRendezvousId, versionOf } from "../../../src/io/protocol/wire.ts";
+import type { PairingOutcome } from "../../../src/machines/vocabulary.ts";
+
+for (const [text, want] of [
+  ["a", true],
+  ["Build_4711.retry-2", true],
+  ["x".repeat(128), true],
+  ["x".repeat(129), false],
+  ["", false],
+  [".", false],
+  ["..", false],
+  ["...", true],
+  ["a b", false],
+  ["a/b", false],
+  ["ä", false],
+  ["a\n", false],
+] as const)
+  test(`${JSON.stringify(text)} is ${want ? "an" : "no"} id`, () =>
+    assert.equal(isRendezvousId(text), want));
+
+const facts = {
+  host: "h",
+  user: "u",
+  os: "o",
+  arch: "a",
+  shell: "s",
+  version: "v",
+  fingerprint: "f",
+};
+
+test("what comes from outside loses its control characters at the door", () => {
+  const agent = { ...facts, host: "\u001b]0;evil\u0007host\u202e" };
+  const read = readToClient(JSON.stringify({ type: "found", agent, leftMs: null }));
+  assert.deepEqual(read, {
+    message: { type: "found", agent: { ...facts, host: "]0;evilhost" }, leftMs: null },
+  });
+});
+
+for (const [name, read, text, want] of [
+  ["not JSON", readFromAgent, "{", "not JSON"],
+  ["an array", readFromAgent, "[]", "not an object with a type"],
+  ["no type", readFromAgent, "{}", "not an object with a type"],
+  [
+    "a wrong field",
+    readToAgent,
+    '{"type":"registered","id":"a b","clientUrl":"x"}',
+    "id: not a rendez-vous id",
+  ],
+  ["a missing field", readToClient, '{"type":"waiting"}', 'forMs: Invalid key: Expected "forMs"'],
+] as const)
+  test(`${name} is malformed`, () => assert.deepEqual(read(text), { malformed: want }));
+
+test("a message of a later release is ignored", () => {
+  assert.deepEqual(readToAgent('{"type":"sing"}'), { message: null });
+});
+
+for (const [name, want] of [
+  ["converge.agent.v1", "1"],
+  ["converge.agent.v27", "27"],
+  ["other", "none"],
+  ["", "none"],
+  [undefined, "none"],
+] as const)
+  test(`the version in ${name}`, () => assert.equal(versionOf(name), want));
+
+const outcomes: [PairingOutcome, number][] = [
+  [
+    { kind: "served", report: { clientBytes: 0, pauses: 0, agentBytes: 0, endedBy: "client" } },
+    closeCodes.done,
+  ],
+  [{ kind: "client gave up" }, closeCodes.done],
+  [{ kind: "no such rendezvous" }, closeCodes.noSuchRendezvous],
+  [{ kind: "agent silent" }, closeCodes.agentSilent],
+  [{ kind: "broken" }, closeCodes.internal],
+];
+for (const [outcome, code] of outcomes)
+  test(`a client hears of "${outcome.kind}" as ${code}`, () => {
+    const said = farewell(outcome);
+    assert.equal(said.code, code);
+    assert.ok(Buffer.byteLength(said.reason) <= 123, "RFC 6455 5.5: a close frame holds no more");
+  });
+
+for (const url of [
+  'https://h/client/x" ; touch /tmp/pwned ; echo "',
+  "https://h/client/$(id)",
+  "https://h/client/%h",
+  "https://h/client/a b",
+  "https://user:word@h/client/x",
+  "file:///client/x",
+  "https://h/client/x?y",
+])
+  test(`a relay cannot make the job's log show ${url}`, () => {
+    const read = readToAgent(JSON.stringify({ type: "registered", id: "x", clientUrl: url }));
+    assert.deepEqual(read, { malformed: "clientUrl: not a plain URL" });
+  });
+
+for (const url of [
+  "https://relay.example.com/a/b/client/lusab-babad",
+  "http://[::1]:8000/client/x",
+])
+  test(`${url} is a client URL`, () => {
+    const message = { type: "registered", id: "x", clientUrl: url };
+    assert.deepEqual(readToAgent(JSON.stringify(message)), { message });
+  });
