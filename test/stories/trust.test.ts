@@ -8,7 +8,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import ssh2 from "ssh2";
-import { strangersMost } from "../../src/io/agent/ssh/pre-auth.ts";
+import { unauthenticatedMost } from "../../src/io/agent/ssh/pre-auth.ts";
 import { missesMost } from "../../src/io/relay/admission/misses.ts";
 import { handClock } from "../support/clock.ts";
 import { type Forwarder, forwarder } from "../support/forwarder.ts";
@@ -174,7 +174,7 @@ describe("the agent's ssh server", () => {
   test("strangers by the dozen keep nobody out", async () => {
     const client = `${world.relay.url.href.replace(/\/$/, "")}/client/${world.agent.id}`;
     // From several addresses, each of which has a share only.
-    const links = Array.from({ length: strangersMost + 15 }, (_, n) =>
+    const links = Array.from({ length: unauthenticatedMost + 15 }, (_, n) =>
       stranger(client, null, { headers: { "x-forwarded-for": `192.0.2.${n % 4}` } }),
     );
     await until("all came through", () => links.every((link) => link.isOpen() || link.closed()));
@@ -183,7 +183,7 @@ describe("the agent's ssh server", () => {
     assert.deepEqual([status, stdout.toString()], [0, "in\n"]);
     await until(
       "the rest was put out",
-      () => links.filter((link) => !link.closed()).length <= strangersMost,
+      () => links.filter((link) => !link.closed()).length <= unauthenticatedMost,
     );
     for (const link of links) link.socket.terminate();
   });

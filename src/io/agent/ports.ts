@@ -17,7 +17,6 @@ import type { HostKey } from "../ssh2/host-key.ts";
 import { offerPostQuantum } from "../ssh2/post-quantum.ts";
 import { plainText } from "../text.ts";
 import { version } from "../version.ts";
-import { linkStream, readLinkInPlace } from "../websocket/link-stream.ts";
 import { type ControlLinkConfig, openControlLink } from "./control-link.ts";
 import { openHoldFile } from "./job/hold-file.ts";
 import { withoutSecrets } from "./keys/key-download.ts";
@@ -25,6 +24,7 @@ import { openKeyring } from "./keys/keyring.ts";
 import { reap } from "./shell/reaper.ts";
 import { findShell } from "./shell/shells.ts";
 import { openSshServer, type SshServerConfig } from "./ssh/server.ts";
+import { takeVisit } from "./visits.ts";
 
 export interface AgentPortsConfig
   extends Pick<ControlLinkConfig, "relay" | "trust" | "identity" | "registerToken">,
@@ -80,11 +80,8 @@ export async function openAgentPorts(
     {
       ...config,
       facts,
-      onVisit: (link, ticket, address) => {
-        const stream = linkStream(link);
-        const readInPlace = (): void => readLinkInPlace(link, stream);
-        server.accept({ link, stream, readInPlace, ticket, address });
-      },
+      onVisit: (link, ticket, address) =>
+        takeVisit(link, { ticket, address }, clock, server.accept),
       onRelayEnding: (leftMs, times) => relayEndings.next({ leftMs, times }),
     },
     clock,
