@@ -7,7 +7,9 @@ import { confine, confineTimers, faultsIn } from "../../actors/confine.ts";
 import type { RelayFact } from "../../actors/observe/facts.ts";
 import type { LiveRoster } from "../../actors/observe/live-roster.ts";
 import type { Log, RelayPorts } from "../../actors/ports.ts";
-import { closeCodes, farewell } from "../protocol/wire.ts";
+import type { PairingOutcome } from "../../machines/vocabulary.ts";
+import { openFilesMost } from "../open-files.ts";
+import { type CloseCode, closeCodes } from "../protocol/wire.ts";
 import { type Limits, openThreshold } from "./admission/limits.ts";
 import { type OriginConfig, originOf } from "./admission/origin.ts";
 import { watchPolicy } from "./admission/policy.ts";
@@ -20,8 +22,23 @@ import { addPages, type PagesConfig, type Site } from "./http/pages.ts";
 import { openPlainHttp, websocketsIn } from "./http/plain-http.ts";
 import { type HttpServer, type HttpServerConfig, listen, probes } from "./http/server.ts";
 import { type Links, openLinks } from "./links.ts";
-import { openFilesMost } from "./open-files.ts";
 import { openDoorway } from "./upgrade.ts";
+
+/** What the relay says to a client's link when its pairing is over. The reason is at most 123 bytes. */
+export function farewell(outcome: PairingOutcome): { code: CloseCode; reason: string } {
+  switch (outcome.kind) {
+    case "served":
+      return { code: closeCodes.done, reason: "the other side ended the connection" };
+    case "client gave up":
+      return { code: closeCodes.done, reason: "the client left" };
+    case "no such rendezvous":
+      return { code: closeCodes.noSuchRendezvous, reason: "no agent is registered under this id" };
+    case "agent silent":
+      return { code: closeCodes.agentSilent, reason: "the agent did not answer" };
+    case "broken":
+      return { code: closeCodes.internal, reason: "the connection could not be joined" };
+  }
+}
 
 interface Address {
   readonly host: string;

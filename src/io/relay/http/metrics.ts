@@ -21,10 +21,9 @@ import {
   channelKinds,
   clientStates,
 } from "../../../actors/observe/gauges.ts";
-import type { Ending, PairingOutcome, SpliceReport } from "../../../machines/vocabulary.ts";
+import type { Counts, Ending, PairingOutcome, SpliceReport } from "../../../machines/vocabulary.ts";
 import { protocolVersion } from "../../protocol/wire.ts";
 import { version } from "../../version.ts";
-import type { Counts } from "../splice.ts";
 import { type Family, make, only } from "./metric-family.ts";
 
 const outcomes: readonly PairingOutcome["kind"][] = [
