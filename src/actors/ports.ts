@@ -6,7 +6,7 @@ import type { Observable } from "rxjs";
 import type { HoldEvent } from "../machines/hold.ts";
 import type { ClientNews } from "../machines/notices.ts";
 import type { PairingContext } from "../machines/pairing.ts";
-import type { RelayEvent } from "../machines/relay.ts";
+import type { RelayEvent } from "../machines/relay-events.ts";
 import type { Registered } from "../machines/uplink.ts";
 import type {
   AgentStatus,

@@ -76,6 +76,10 @@ export type PairingOutcome =
   | { readonly kind: "no such rendezvous" }
   | { readonly kind: "broken" };
 
+/** How the time of an agent on one control link finished. */
+export const agentOutcomes = ["left", "lost", "superseded", "relay ended"] as const;
+export type AgentOutcome = (typeof agentOutcomes)[number];
+
 /** How an agent session finished. */
 export type Ending =
   | { readonly kind: "last client left" }

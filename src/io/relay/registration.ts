@@ -7,7 +7,7 @@ import type { IncomingMessage } from "node:http";
 import type { WebSocket } from "ws";
 import type { Clock } from "../../actors/clock.ts";
 import type { RefusalReason, RelayFact } from "../../actors/observe/facts.ts";
-import type { RelayEvent } from "../../machines/relay.ts";
+import type { RelayEvent } from "../../machines/relay-events.ts";
 import type { ClientReport, IdentityKey, LinkId, RendezvousId } from "../../machines/vocabulary.ts";
 import { holderOf } from "../holder.ts";
 import { derivedId, isAnswer, looksDerived, newNonce, spareId } from "../protocol/identity.ts";

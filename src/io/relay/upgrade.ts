@@ -11,7 +11,7 @@ import { WebSocketServer } from "ws";
 import type { Clock } from "../../actors/clock.ts";
 import { confineLater, type NoteFault } from "../../actors/confine.ts";
 import type { RefusalReason, RelayFact } from "../../actors/observe/facts.ts";
-import type { RelayEvent } from "../../machines/relay.ts";
+import type { RelayEvent } from "../../machines/relay-events.ts";
 import type { LinkId, RendezvousId, Ticket } from "../../machines/vocabulary.ts";
 import { holderOf } from "../holder.ts";
 import { newTicket } from "../protocol/identity.ts";

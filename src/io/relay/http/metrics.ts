@@ -14,14 +14,20 @@ import {
   type Metric,
   Registry,
 } from "prom-client";
-import { agentOutcomes, type RelayFact, refusalReasons } from "../../../actors/observe/facts.ts";
+import { type RelayFact, refusalReasons } from "../../../actors/observe/facts.ts";
 import {
   agentStates,
   type Census,
   channelKinds,
   clientStates,
 } from "../../../actors/observe/gauges.ts";
-import type { Counts, Ending, PairingOutcome, SpliceReport } from "../../../machines/vocabulary.ts";
+import {
+  agentOutcomes,
+  type Counts,
+  type Ending,
+  type PairingOutcome,
+  type SpliceReport,
+} from "../../../machines/vocabulary.ts";
 import { protocolVersion } from "../../protocol/wire.ts";
 import { version } from "../../version.ts";
 import { type Family, make, only } from "./metric-family.ts";
