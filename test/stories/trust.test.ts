@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import ssh2 from "ssh2";
 import { unauthenticatedMost } from "../../src/io/agent/ssh/pre-auth.ts";
-import { missesMost } from "../../src/io/relay/admission/misses.ts";
+import { missesMost } from "../../src/io/relay/admission/limits.ts";
 import { handClock } from "../support/clock.ts";
 import { type Forwarder, forwarder } from "../support/forwarder.ts";
 import {

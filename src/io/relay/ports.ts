@@ -1,5 +1,5 @@
 /**
- * Relay ports: the doors, links and server of one relay, put together as the actor's ports.
+ * Relay ports: the upgrades, links and server of one relay, put together as the actor's ports.
  * Nothing is decided here.
  */
 import type { Clock } from "../../actors/clock.ts";
@@ -10,11 +10,11 @@ import type { Log, RelayPorts } from "../../actors/ports.ts";
 import type { PairingOutcome } from "../../machines/vocabulary.ts";
 import { openFilesMost } from "../open-files.ts";
 import { type CloseCode, closeCodes } from "../protocol/wire.ts";
-import { type Limits, openThreshold } from "./admission/limits.ts";
+import { type Limits, openLimits } from "./admission/limits.ts";
 import { type OriginConfig, originOf } from "./admission/origin.ts";
 import { watchPolicy } from "./admission/policy.ts";
 import { openRefusals } from "./admission/refusals.ts";
-import { openVoucher } from "./admission/tokens.ts";
+import { openTokens } from "./admission/tokens.ts";
 import { openFactLines } from "./fact-lines.ts";
 import { openMetrics } from "./http/metrics.ts";
 import { serveMetrics } from "./http/metrics-server.ts";
@@ -22,7 +22,7 @@ import { addPages, type PagesConfig, type Site } from "./http/pages.ts";
 import { openPlainHttp, websocketsIn } from "./http/plain-http.ts";
 import { type HttpServer, type HttpServerConfig, listen, probes } from "./http/server.ts";
 import { type Links, openLinks } from "./links.ts";
-import { openDoorway } from "./upgrade.ts";
+import { openUpgrades } from "./upgrade.ts";
 
 /** What the relay says to a client's link when its pairing is over. The reason is at most 123 bytes. */
 export function farewell(outcome: PairingOutcome): { code: CloseCode; reason: string } {
@@ -74,13 +74,22 @@ export function openRelayPorts(
   const { contextPath } = config;
   const files = openFilesMost();
   const maxConnections = Math.min(config.limits.maxConnections, websocketsIn(files));
-  const threshold = openThreshold({ ...config.limits, maxConnections }, links.size, clock);
+  const limits = openLimits({ ...config.limits, maxConnections }, links.size, clock);
   const policy = watchPolicy(config.policy, log);
-  const voucher = openVoucher(policy.now, clock);
-  const doorway = openDoorway(links, origin, threshold, voucher, contextPath, clock, record, fault);
-  const { note: noteRefusal } = openRefusals(origin, record);
+  const refusals = openRefusals(origin, record);
+  const upgrades = openUpgrades({
+    links,
+    origin,
+    limits,
+    tokens: openTokens(policy.now, clock),
+    refusals,
+    contextPath,
+    clock,
+    record,
+    noteFault: fault,
+  });
   const open = probes.map((path) => contextPath + path);
-  const plain = openPlainHttp(origin, noteRefusal, fault, open, files, clock);
+  const plain = openPlainHttp(origin, refusals.note, fault, open, files, clock);
   let isDraining = false;
   const closeAll = (): void => {
     for (const link of links.all())
@@ -88,9 +97,9 @@ export function openRelayPorts(
   };
   return {
     log,
-    arrivals: doorway.arrivals,
+    arrivals: upgrades.arrivals,
     record,
-    welcome: port("welcome", doorway.welcome),
+    welcome: port("welcome", upgrades.welcome),
     dismiss: port("dismissal", (control) =>
       links.shut(control, closeCodes.superseded, "the same agent came on a newer link"),
     ),
@@ -109,19 +118,19 @@ export function openRelayPorts(
     }),
     splice: confine(fault, "splice", links.splice, () => false),
     hangUp: port("end", ({ client, dialled, ticket, outcome, facts }) => {
-      doorway.forget(ticket);
-      if (outcome.kind === "no such rendezvous") threshold.missed(facts.address);
+      upgrades.forget(ticket);
+      if (outcome.kind === "no such rendezvous") limits.missed(facts.address);
       const { code, reason } = farewell(outcome);
       links.shut(client, code, reason);
       if (dialled) links.shut(dialled, code, reason);
     }),
     drain: (leftMs) => {
       isDraining = true;
-      doorway.drain(leftMs);
+      upgrades.drain(leftMs);
     },
     countsOf: links.countsOf,
     listen: async ({ metricsAt, ...where }, { site, live, ...folders }) => {
-      const views = { site, live, origin, policy, noteRefusal, fault };
+      const views = { site, live, origin, policy, noteRefusal: refusals.note, fault };
       const answer = {
         contentType: metrics.contentType,
         text: async () =>
@@ -135,7 +144,7 @@ export function openRelayPorts(
           metrics: alone ? null : answer,
           plain,
           addPages: (app) => addPages(app, { contextPath, ...folders }, views),
-          upgrade: doorway.upgrade,
+          upgrade: upgrades.upgrade,
         },
         log,
       ).catch(async (error) => {
