@@ -181,7 +181,7 @@ test("pages, lists and feeds that cannot be made are 500 or cut, each by itself"
   const rows = { at: "now", isWhole: true, rows: [], gone: [], ...none };
   const live = {
     now: () => rows,
-    census: () => {
+    gauges: () => {
       throw new Error("injected");
     },
     changes: () => changes,

@@ -134,7 +134,7 @@ export function openRelayPorts(
       const answer = {
         contentType: metrics.contentType,
         text: async () =>
-          metrics.text({ census: live.census(), totals: links.totals(), isDraining }),
+          metrics.text({ gauges: live.gauges(), totals: links.totals(), isDraining }),
       };
       const alone = metricsAt && (await serveMetrics(metricsAt, answer));
       const server = await listen(

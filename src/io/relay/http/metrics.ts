@@ -17,7 +17,7 @@ import {
 import { type RelayFact, refusalReasons } from "../../../actors/observe/facts.ts";
 import {
   agentStates,
-  type Census,
+  type Gauges,
   channelKinds,
   clientStates,
 } from "../../../actors/observe/gauges.ts";
@@ -162,7 +162,7 @@ const misnamed = [
 ];
 
 export interface MetricsNow {
-  readonly census: Census;
+  readonly gauges: Gauges;
   readonly totals: Readonly<Counts>;
   readonly isDraining: boolean;
 }
@@ -246,12 +246,12 @@ export function openMetrics(): Metrics {
           break;
       }
     },
-    text: ({ census, totals, isDraining }) => {
+    text: ({ gauges, totals, isDraining }) => {
       set("converge_draining", {}, isDraining ? 1 : 0);
-      for (const state of agentStates) set("converge_agents", { state }, census.agents[state]);
-      for (const state of clientStates) set("converge_clients", { state }, census.clients[state]);
+      for (const state of agentStates) set("converge_agents", { state }, gauges.agents[state]);
+      for (const state of clientStates) set("converge_clients", { state }, gauges.clients[state]);
       for (const kind of channelKinds)
-        set("converge_connected_clients", { kind }, census.kinds[kind]);
+        set("converge_connected_clients", { kind }, gauges.kinds[kind]);
       put("converge_relayed_bytes_total", [
         [{ direction: "to agent" }, totals.clientBytes],
         [{ direction: "to client" }, totals.agentBytes],
