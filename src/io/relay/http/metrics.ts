@@ -17,9 +17,9 @@ import {
 import { type RelayFact, refusalReasons } from "../../../actors/observe/facts.ts";
 import {
   agentStates,
-  type Gauges,
   channelKinds,
   clientStates,
+  type Gauges,
 } from "../../../actors/observe/gauges.ts";
 import {
   agentOutcomes,
