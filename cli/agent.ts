@@ -6,12 +6,10 @@
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { CommanderError } from "commander";
-import { type RunningAgent, startAgent } from "../src/actors/agent.ts";
 import { ConvergeError, reasonOf } from "../src/actors/errors.ts";
 import type { AgentNews } from "../src/actors/ports.ts";
-import { helpText } from "../src/actors/words/sentences.ts";
+import { openAgent } from "../src/io/agent/agent.ts";
 import { freeInPlace } from "../src/io/agent/collector.ts";
-import { openAgentPorts } from "../src/io/agent/ports.ts";
 import { systemClock } from "../src/io/clock.ts";
 import { isBearer, readTrust } from "../src/io/dial/config.ts";
 import { openLog } from "../src/io/log.ts";
@@ -216,15 +214,14 @@ void main(async (signal) => {
 
   if (flags.json)
     standardOutput.tellLostAs((lost) => `${JSON.stringify({ event: "lines lost", lost })}\n`);
-  let agent: RunningAgent | null = null;
-  let rendezvous: string = id;
   const announce = (news: AgentNews): void => {
-    if (news.event === "ready") rendezvous = news.id;
     const insecure = flags.insecure ?? false;
     standardOutput.write(`${(flags.json ? jsonFor : textFor)(news, insecure)}\n`);
   };
-  const ports = await openAgentPorts(
+  const agent = await openAgent(
     {
+      id,
+      limits,
       relay,
       trust: readTrust(flags.ca, flags.insecure ?? false),
       identity,
@@ -243,24 +240,10 @@ void main(async (signal) => {
         portForwarding: isOpen && flags.portForwarding,
         agentForwarding: isOpen && flags.agentForwarding,
       },
-      rendezvous: () => rendezvous,
-      welcome: () =>
-        helpText({
-          platform: process.platform,
-          agentdir,
-          leftMs: agent?.leftMs() ?? limits.timeoutMs,
-          timeoutMs: limits.timeoutMs,
-          held: agent?.isHeld() ?? false,
-        }),
       announce,
     },
     systemClock,
     log,
-  );
-  agent = startAgent(
-    { id, limits, fingerprint: hostKey.fingerprint, relay: relay.host },
-    ports,
-    systemClock,
     signal,
   );
   const ending = await agent.ended;

@@ -6,15 +6,13 @@ import "../src/io/relay/young-space.ts";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { ConvergeError, reasonOf } from "../src/actors/errors.ts";
-import { liveRoster } from "../src/actors/observe/live-roster.ts";
-import { drained, startRelay } from "../src/actors/relay.ts";
 import { systemClock } from "../src/io/clock.ts";
 import { openLog } from "../src/io/log.ts";
 import { defaultLimits } from "../src/io/relay/admission/limits.ts";
 import { readPolicy } from "../src/io/relay/admission/policy.ts";
 import { readManifest } from "../src/io/relay/http/pages.ts";
 import { readTls } from "../src/io/relay/http/server.ts";
-import { openRelayPorts } from "../src/io/relay/ports.ts";
+import { openRelay } from "../src/io/relay/relay.ts";
 import { version } from "../src/io/version.ts";
 import { siteOf } from "../web/site.tsx";
 import { main } from "./exit.ts";
@@ -149,7 +147,8 @@ await main(async (signal) => {
     connectionsPerSecond: flags.connectionsPerSecond,
     maxConnections: flags.maxConnections,
   };
-  const ports = openRelayPorts(
+  const assets = join(built, "assets");
+  const relay = await openRelay(
     {
       publicUrl: flags.publicUrl ?? null,
       alsoHosts: flags.alsoHost,
@@ -159,32 +158,23 @@ await main(async (signal) => {
       policy,
       limits,
     },
-    systemClock,
-    log,
-  );
-  const relay = startRelay(ports, systemClock, limits);
-  const assets = join(built, "assets");
-  const server = await ports.listen(
     { ...flags.listen, tls, metricsAt: flags.metricsListen ?? null },
     {
       assets,
       downloads,
       bootstrap: join(built, "bootstrap"),
       site: siteOf(readManifest(assets), version),
-      live: liveRoster(relay, systemClock, ports.countsOf),
     },
+    systemClock,
+    log,
   );
-  const { host, port, metricsAt } = server;
+  const { host, port, metricsAt } = relay.server;
   log.info({ host, port, metrics: metricsAt, version }, "relay listening");
   await new Promise<void>((resolve) => {
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
   log.info({ seconds: flags.drainTimeout / 1_000 }, "relay draining");
-  ports.drain(flags.drainTimeout);
-  await drained(relay, systemClock, flags.drainTimeout);
-  await server.close();
-  await drained(relay, systemClock, 0); // sessions that were cut now have their line in the log
-  relay.stop();
+  await relay.end(flags.drainTimeout);
   log.info({}, "relay ended");
   setTimeout(() => process.exit(), lastMs).unref(); // should anything still be open
   return 0;

@@ -80,6 +80,7 @@ const ways: readonly Way[] = [
     ],
     events: [
       { type: "AGENT.REGISTERED", ids: [], control: "c" },
+      { type: "AGENT.REPORTED", id: "job", status: { clients: [] } },
       { type: "CLIENT.REPORTED", report: { ticket: "t" } },
     ],
   },

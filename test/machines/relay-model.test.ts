@@ -41,8 +41,8 @@ class Real {
         summonAgent: (_, { pairing }) =>
           say(`${pairing.agent?.control} summoned for ${pairing.ticket}`),
         hangUp: (_, { pairing }) => say(`${pairing.ticket} ended: ${pairing.outcome.kind}`),
-        splice: (_, { ticket, agent }) => {
-          if (this.dead.has(agent)) this.actor.send({ type: "SPLICE.FAILED", ticket });
+        splice: (_, { pairing: { ticket, dialled } }) => {
+          if (dialled && this.dead.has(dialled)) this.actor.send({ type: "SPLICE.FAILED", ticket });
         },
       },
     });

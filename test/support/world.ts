@@ -7,23 +7,21 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { RunningAgent } from "../../src/actors/agent.ts";
-import { liveRoster } from "../../src/actors/observe/live-roster.ts";
 import { type AgentRow, roster } from "../../src/actors/observe/roster.ts";
 import type { AgentNews, Log } from "../../src/actors/ports.ts";
-import { drained, type RelayActor, startRelay } from "../../src/actors/relay.ts";
-import { helpText } from "../../src/actors/words/sentences.ts";
+import type { RelayActor } from "../../src/actors/relay.ts";
 import type { AgentPortsConfig } from "../../src/io/agent/ports.ts";
 import { openTerminal } from "../../src/io/agent/shell/terminal.ts";
 import { derivedId, newIdentity } from "../../src/io/protocol/identity.ts";
 import { defaultLimits, type Limits } from "../../src/io/relay/admission/limits.ts";
 import type { OriginConfig } from "../../src/io/relay/admission/origin.ts";
 import { readManifest } from "../../src/io/relay/http/pages.ts";
-import type { HttpServer } from "../../src/io/relay/http/server.ts";
-import { type OpenRelayPorts, openRelayPorts } from "../../src/io/relay/ports.ts";
+import type { OpenRelayPorts } from "../../src/io/relay/ports.ts";
+import { openRelay as startRelay } from "../../src/io/relay/relay.ts";
 import { openHostKey } from "../../src/io/ssh2/host-key.ts";
 import type { Ending, RendezvousId } from "../../src/machines/vocabulary.ts";
 import { siteOf } from "../../web/site.tsx";
-import { openAgentPorts, startAgent } from "./agent-door.ts";
+import { openAgent } from "./agent-door.ts";
 import { type HandClock, handClock } from "./clock.ts";
 import { ed25519Pair } from "./ed25519-pair.ts";
 import { built, root } from "./shipped.ts";
@@ -75,32 +73,26 @@ export async function openRelay(
     policy,
     limits: { ...defaultLimits, ...limits },
   };
-  const ports = openRelayPorts(full, clock, log);
-  const actor = startRelay(ports, clock, full.limits);
-  const rows = (): AgentRow[] => roster(actor.getSnapshot(), clock.wall(), ports.countsOf);
   const assets = join(root, "dist/assets");
-  const server: HttpServer = await ports.listen(
+  const { actor, ports, server, end } = await startRelay(
+    full,
     { host: "127.0.0.1", port, tls: tls ?? null, metricsAt: null },
     {
       assets,
       downloads: downloads ?? join(root, "dist/downloads"),
       bootstrap: join(root, "dist/bootstrap"),
       site: siteOf(readManifest(assets), "0.0.0"),
-      live: liveRoster(actor, clock, ports.countsOf),
     },
+    clock,
+    log,
   );
   return {
     actor,
     ports,
     log,
-    rows,
+    rows: () => roster(actor.getSnapshot(), clock.wall(), ports.countsOf),
     url: new URL(`${tls ? "https" : "http"}://127.0.0.1:${server.port}${full.contextPath}`),
-    close: async () => {
-      ports.drain(0);
-      await drained(actor, clock, 0);
-      actor.stop();
-      await server.close();
-    },
+    close: () => end(0),
   };
 }
 
@@ -235,12 +227,18 @@ export async function meet(
     const log = lines();
     const news: AgentNews[] = [];
     const stop = new AbortController();
-    let rendezvous: string = id;
-    let running: RunningAgent | null = null;
     let ending: Ending | Error | null = null;
     const timeoutMs = options.timeoutMs ?? 600_000;
-    const ports = await openAgentPorts(
+    const running = await openAgent(
       {
+        id,
+        limits: {
+          timeoutMs,
+          joinTimeoutMs: options.joinTimeoutMs ?? timeoutMs,
+          warnAtMs: options.warnAtMs ?? [300_000, 60_000, 10_000],
+          lingerMs: options.lingerMs ?? 0,
+          maxDurationMs: options.maxDurationMs ?? null,
+        },
         relay: world.relay.url,
         trust: { ca: null, insecure: true },
         identity,
@@ -265,38 +263,10 @@ export async function meet(
           agentForwarding: true,
           ...options.allowed,
         },
-        rendezvous: () => rendezvous,
-        welcome: () =>
-          helpText({
-            platform: process.platform,
-            agentdir,
-            leftMs: running?.leftMs() ?? timeoutMs,
-            timeoutMs,
-            held: running?.isHeld() ?? false,
-          }),
-        announce: (item) => {
-          if (item.event === "ready") rendezvous = item.id;
-          news.push(item);
-        },
+        announce: (item) => void news.push(item),
       },
       clock,
       log,
-    );
-    running = startAgent(
-      {
-        id,
-        fingerprint: hostKey.fingerprint,
-        relay: world.relay.url.host,
-        limits: {
-          timeoutMs,
-          joinTimeoutMs: options.joinTimeoutMs ?? timeoutMs,
-          warnAtMs: options.warnAtMs ?? [300_000, 60_000, 10_000],
-          lingerMs: options.lingerMs ?? 0,
-          maxDurationMs: options.maxDurationMs ?? null,
-        },
-      },
-      ports,
-      clock,
       stop.signal,
     );
     const ended = running.ended.then(
@@ -320,7 +290,7 @@ export async function meet(
       running,
       ending: () => ending,
       stop: () => stop.abort(),
-      rendezvous: () => rendezvous,
+      rendezvous: running.rendezvous,
     };
     await until("the agent is registered, or ended", () => news.length > 0 || ending);
     return agent;

@@ -40,7 +40,7 @@ export function farewell(outcome: PairingOutcome): { code: CloseCode; reason: st
   }
 }
 
-interface Address {
+export interface Address {
   readonly host: string;
   readonly port: number;
 }
@@ -48,13 +48,21 @@ interface Address {
 export interface OpenRelayPorts extends RelayPorts {
   readonly countsOf: Links["countsOf"];
   listen(
-    config: Pick<HttpServerConfig, "host" | "port" | "tls"> & { metricsAt: Address | null },
-    pages: Omit<PagesConfig, "contextPath"> & { site: Site; live: LiveRoster },
+    where: ListenConfig,
+    pages: PagesAt & { live: LiveRoster },
   ): Promise<HttpServer & { metricsAt: Address | null }>;
 }
 
+export type RelayPortsConfig = OriginConfig & { limits: Limits; policy: string | null };
+/** Where to listen, and where `/metrics` is when it is not with everything else. */
+export type ListenConfig = Pick<HttpServerConfig, "host" | "port" | "tls"> & {
+  readonly metricsAt: Address | null;
+};
+/** What is served, and where its files are. */
+export type PagesAt = Omit<PagesConfig, "contextPath"> & { readonly site: Site };
+
 export function openRelayPorts(
-  config: OriginConfig & { limits: Limits; policy: string | null },
+  config: RelayPortsConfig,
   givenClock: Clock,
   log: Log,
 ): OpenRelayPorts {
