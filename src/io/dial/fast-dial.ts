@@ -3,9 +3,11 @@
  * answer (RFC 6455 4.1), no proxy. Whatever is less plain than that is `dial`'s.
  */
 import { connect, isIP, type Socket } from "node:net";
+import "../slow-lines.ts";
 import { LeanLink } from "../websocket/client-link.ts";
 import type { DataLink } from "../websocket/link.ts";
-import { answerMost, type DialConfig, failure, handshakeMs, refusalOf } from "./config.ts";
+import { type DialConfig, handshakeMs } from "./config.ts";
+import { answerMost, failure, refusalOf } from "./failures.ts";
 import { proxyFor } from "./proxy.ts";
 import { type TlsTrust, trusting } from "./trusting.ts";
 
