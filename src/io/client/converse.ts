@@ -11,7 +11,8 @@ import type { Trust } from "../dial/config.ts";
 import type { Read, ToClient } from "../protocol/messages.ts";
 import { closeCodes } from "../protocol/wire.ts";
 import { plainText } from "../text.ts";
-import { type DataLink, expectPings, shut } from "../websocket/link.ts";
+import { expectPings } from "../websocket/keep-alive.ts";
+import { type DataLink, shut } from "../websocket/link.ts";
 import type { HostKeyPin } from "./host-key-pin.ts";
 import type { NearSide } from "./near-side.ts";
 

@@ -18,8 +18,8 @@ import {
   type Other,
   opcodes,
 } from "./frames.ts";
+import type { Pinged } from "./keep-alive.ts";
 import { closeMs, closeReason, unheard } from "./link.ts";
-import type { Pinged } from "./pinger.ts";
 import { type InPlace, read, readInto } from "./raw-socket.ts";
 import { giveBack, type Room, sharedRoom, takeRoom } from "./read-buffers.ts";
 
