@@ -9,7 +9,7 @@ import { ConvergeError } from "../../actors/errors.ts";
 import { spoken } from "../../actors/words/sentences.ts";
 import type { Trust } from "../dial/config.ts";
 import type { Read, ToClient } from "../protocol/messages.ts";
-import { closeCodes } from "../protocol/wire.ts";
+import { closeCodes, unsentCodes } from "../protocol/wire.ts";
 import { plainText } from "../text.ts";
 import { expectPings } from "../websocket/keep-alive.ts";
 import { type DataLink, shut } from "../websocket/link.ts";
@@ -148,7 +148,7 @@ export function converse(
       }
     };
     socket.on("close", closed);
-    if (socket.readyState === socket.CLOSED) return closed(1006, Buffer.alloc(0));
+    if (socket.readyState === socket.CLOSED) return closed(unsentCodes.lost, Buffer.alloc(0));
     stop.addEventListener("abort", end, { once: true });
     if (stop.aborted) end();
     if (config.raw) start();
@@ -174,8 +174,8 @@ function explain(
   isSpliced: boolean,
 ): ConvergeError | null {
   const id = plainText(config.url.pathname.split("/").at(-1) ?? "");
-  // RFC 6455 7.4.1: 1005 is a close without a code; ours always have one.
-  if (config.raw && (code === 1005 || code === closeCodes.goingAway)) return null;
+  // Ours always have a code.
+  if (config.raw && (code === unsentCodes.none || code === closeCodes.goingAway)) return null;
   switch (code) {
     case closeCodes.done:
       return null;

@@ -4,10 +4,10 @@
  */
 import type { NoteFault } from "../../actors/confine.ts";
 import type { SpliceReport } from "../../machines/vocabulary.ts";
-import { closeCodes, dataMaxBytes } from "../protocol/wire.ts";
+import { closeCodes, dataMaxBytes, unsentCodes } from "../protocol/wire.ts";
 import { frameOf, opcodes, putHead } from "../websocket/frames.ts";
 import { giveBack, type Room, sharedRoom } from "../websocket/read-buffers.ts";
-import { codes, manyBytes, type ServerLink, type Sink } from "../websocket/server-link.ts";
+import { manyBytes, type ServerLink, type Sink } from "../websocket/server-link.ts";
 
 /**
  * A client may send so much before it is spliced (an ssh banner and a key exchange are 3 KiB), and
@@ -190,7 +190,8 @@ export class Splice {
     this.#endedBy = ends.some(({ wasShut }) => wasShut) ? "relay" : by;
     const other = end === this.#client ? this.#agent.link : this.#client.link;
     other.flush(() => {
-      if (code === codes.lost) other.close(closeCodes.peerLost, `the ${by}'s connection was lost`);
+      if (code === unsentCodes.lost)
+        other.close(closeCodes.peerLost, `the ${by}'s connection was lost`);
       else other.close(closeCodes.done);
     });
   }

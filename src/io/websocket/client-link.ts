@@ -6,13 +6,11 @@
 import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import { closeBody, maskedHeadOf, opcodes } from "./frames.ts";
-import { type DataLink, pongsMost } from "./link.ts";
+import { closingMs, type DataLink, pongMostBytes } from "./link.ts";
 
 const textMostBytes = 64 * 1024;
 /** RFC 6455 7.4.1. */
 const codes = { protocol: 1002, none: 1005, lost: 1006, tooBig: 1009 } as const;
-/** From one close frame to the end of the connection, as `ws` has it. */
-const closeMs = 30_000;
 
 interface Frame {
   readonly opcode: number;
@@ -85,14 +83,14 @@ export class LeanLink extends EventEmitter implements DataLink {
   }
 
   pong(data = Buffer.alloc(0)): void {
-    if (this.bufferedAmount < pongsMost) this.#control(opcodes.pong, data);
+    if (this.bufferedAmount < pongMostBytes) this.#control(opcodes.pong, data);
   }
 
   close(code?: number, reason = ""): void {
     if (this.readyState !== this.OPEN) return;
     this.#control(opcodes.close, closeBody(code, reason));
     this.readyState = 2;
-    this.#late = setTimeout(() => this.#socket.destroy(), closeMs);
+    this.#late = setTimeout(() => this.#socket.destroy(), closingMs);
   }
 
   terminate(): void {

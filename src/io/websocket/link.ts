@@ -32,7 +32,9 @@ export interface DataLink {
 export const unheard = (): void => {};
 
 /** Time for the peer to answer a close frame, after everything before it was written. */
-export const closeMs = 2_000;
+export const answerMs = 2_000;
+/** Time for all of a close: what is to be written before the frame, the frame, the answer. `ws` has as much. */
+export const closingMs = 30_000;
 
 /**
  * Closes a websocket in order; at most two seconds later it is gone. A paused one is resumed
@@ -44,7 +46,7 @@ export function shut(socket: DataLink, clock: Clock, code: CloseCode, reason = "
   socket.resume();
   socket.close(code, closeReason(reason));
   if (socket.bufferedAmount > 0) return;
-  const timer = clock.setTimeout(() => socket.terminate(), closeMs);
+  const timer = clock.setTimeout(() => socket.terminate(), answerMs);
   socket.once("close", () => clock.clearTimeout(timer));
 }
 
@@ -67,7 +69,7 @@ export function closeReason(text: string): string {
  * So many bytes may wait for a peer that is sent a pong. RFC 6455 5.5.3 lets pings go unanswered;
  * who sends them without end and does not read the answers shall not fill memory.
  */
-export const pongsMost = 64 * 1024;
+export const pongMostBytes = 64 * 1024;
 
 /**
  * Answers pings within that bound, for a websocket that was told not to do it by itself (`autoPong`):
@@ -75,6 +77,7 @@ export const pongsMost = 64 * 1024;
  */
 export function answerPings(socket: WebSocket): void {
   socket.on("ping", (data: Buffer) => {
-    if (socket.readyState === socket.OPEN && socket.bufferedAmount < pongsMost) socket.pong(data);
+    if (socket.readyState === socket.OPEN && socket.bufferedAmount < pongMostBytes)
+      socket.pong(data);
   });
 }

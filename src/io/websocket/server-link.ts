@@ -7,7 +7,7 @@
 import { isUtf8 } from "node:buffer";
 import type { Socket } from "node:net";
 import type { Clock } from "../../actors/clock.ts";
-import { type CloseCode, closeCodes } from "../protocol/wire.ts";
+import { type CloseCode, closeCodes, unsentCodes } from "../protocol/wire.ts";
 import {
   closeBody,
   controlIn,
@@ -19,7 +19,7 @@ import {
   opcodes,
 } from "./frames.ts";
 import type { Pinged } from "./keep-alive.ts";
-import { closeMs, closeReason, unheard } from "./link.ts";
+import { answerMs, closeReason, closingMs, unheard } from "./link.ts";
 import { type InPlace, read, readInto } from "./raw-socket.ts";
 import { giveBack, type Room, sharedRoom, takeRoom } from "./read-buffers.ts";
 
@@ -34,16 +34,11 @@ export interface Sink {
    * longer copies it, or borrows the room. It came in a read of so many `bytes`.
    */
   take(link: ServerLink, start: number, end: number, bytes: number): void;
-  /** The link is closed; `code` is its peer's, or 1006. */
+  /** The link is closed; `code` is its peer's, or one of `unsentCodes`. */
   closed(code: number): void;
   /** This was thrown where it was read or closed; the link ends. */
   failed(error: unknown): void;
 }
-
-/** RFC 6455 7.4.1: what a close frame without a code counts as, and a connection without one. */
-export const codes = { none: 1005, lost: 1006 } as const;
-/** For what is to be written before a close frame, and the frame; `ws` has as much. */
-const flushMs = 30_000;
 
 /** So many pongs may wait for a peer to read them: each costs more than its few bytes. */
 const pongsMost = 64;
@@ -65,7 +60,7 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
   _protocol = "";
   #socket!: Socket;
   #clock!: Clock;
-  #code: number = codes.lost;
+  #code: number = unsentCodes.lost;
   /** Nothing is taken in any more, but for the answer to a close. */
   #isRefused = false;
   /** Whether the system reads into the room, so that it may change after a read. */
@@ -193,9 +188,9 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
    */
   close(code?: number, reason = ""): void {
     if (this.readyState !== this.OPEN) return;
-    this.#endIn(flushMs);
+    this.#endIn(closingMs);
     this.write(frameOf(opcodes.close, closeBody(code, closeReason(reason))), () =>
-      this.#endIn(closeMs),
+      this.#endIn(answerMs),
     );
     this.readyState = 2;
     this.resume();
@@ -237,7 +232,7 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
     const code = data.length < 2 ? 0 : data.readUInt16BE(0);
     if (!isEmpty && !isCode(code)) return this.#fail(closeCodes.protocolError);
     if (!isUtf8(data.subarray(2))) return this.#fail(closeCodes.badText);
-    this.#code = isEmpty ? codes.none : code;
+    this.#code = isEmpty ? unsentCodes.none : code;
     this.close(isEmpty ? undefined : code, data.toString("utf8", 2));
     this.#socket.end();
   }

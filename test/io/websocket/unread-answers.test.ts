@@ -12,7 +12,7 @@ import { dial } from "../../../src/io/dial/dial.ts";
 import { leanDial } from "../../../src/io/dial/fast-dial.ts";
 import { subprotocols } from "../../../src/io/protocol/wire.ts";
 import { LeanLink } from "../../../src/io/websocket/client-link.ts";
-import { pongsMost } from "../../../src/io/websocket/link.ts";
+import { pongMostBytes } from "../../../src/io/websocket/link.ts";
 import { linkStream, readLinkInPlace } from "../../../src/io/websocket/link-stream.ts";
 import { handClock } from "../../support/clock.ts";
 import { until } from "../../support/until.ts";
@@ -119,8 +119,8 @@ for (const [name, open] of [
     link.resume();
     flooder = await met;
     const most = await mostWaiting(() => flooder, flood(flooder, pings));
-    assert.ok(most >= pongsMost / 2, `only ${most} bytes waited: nothing was tried`);
-    assert.ok(most <= pongsMost + 200, `${most} bytes waited`);
+    assert.ok(most >= pongMostBytes / 2, `only ${most} bytes waited: nothing was tried`);
+    assert.ok(most <= pongMostBytes + 200, `${most} bytes waited`);
     assert.equal(link.readyState, link.OPEN);
     link.terminate();
     flooder.destroy();
@@ -138,7 +138,7 @@ for (const door of ["agent", "client"] as const)
     await once(socket, "data");
     const most = await mostWaiting(() => socket, flood(socket, maskedPings));
     // On a data link 64 of them wait, of 127 bytes at most.
-    const bound = door === "client" ? 64 * 127 : pongsMost;
+    const bound = door === "client" ? 64 * 127 : pongMostBytes;
     assert.ok(most >= bound / 2, `only ${most} bytes waited: nothing was tried`);
     assert.ok(most <= bound + 200, `${most} bytes waited`);
     assert.equal(socket.destroyed, false);
