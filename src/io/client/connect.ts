@@ -6,7 +6,7 @@
 import type { Clock } from "../../actors/clock.ts";
 import { ConvergeError, reasonOf } from "../../actors/errors.ts";
 import { socketUrl } from "../dial/config.ts";
-import { leanDial } from "../dial/fast-dial.ts";
+import { fastDial } from "../dial/fast-dial.ts";
 import { dataMaxBytes, subprotocols } from "../protocol/wire.ts";
 import { converse, type ProxyCommandConfig, type Say, understanding } from "./converse.ts";
 import { type NearSide, readNearSide } from "./near-side.ts";
@@ -49,7 +49,7 @@ async function keepDialling(
     const { host, pathname } = target(config, leftMs); // a query may hold a secret
     config.debug(`Dialling ${host}${pathname}.`);
     try {
-      const socket = await leanDial(
+      const socket = await fastDial(
         {
           url: target(config, leftMs),
           subprotocol: config.raw ? null : subprotocols.client,

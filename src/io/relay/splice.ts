@@ -5,8 +5,8 @@
 import type { NoteFault } from "../../actors/confine.ts";
 import type { SpliceReport } from "../../machines/vocabulary.ts";
 import { closeCodes, dataMaxBytes, unsentCodes } from "../protocol/wire.ts";
-import { frameOf, opcodes, putHead } from "../websocket/frames.ts";
-import { giveBack, type Room, sharedRoom } from "../websocket/read-buffers.ts";
+import { frameOf, opcodes, putHead, type Room } from "../websocket/frames.ts";
+import { giveBack, sharedRoom } from "../websocket/read-buffers.ts";
 import { manyBytes, type ServerLink, type Sink } from "../websocket/server-link.ts";
 
 /**

@@ -6,7 +6,7 @@ import type { WebSocket } from "ws";
 import type { Clock } from "../../actors/clock.ts";
 import type { CloseCode } from "../protocol/wire.ts";
 
-/** What is used of a websocket once it is open; `ws` has it, and so has the lean one. */
+/** What is used of a websocket once it is open; `ws` has it, and so has the link of wsproxy. */
 export interface DataLink {
   readonly readyState: number;
   readonly OPEN: number;

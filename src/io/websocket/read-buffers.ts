@@ -6,16 +6,7 @@
  */
 
 import { openUnmasking } from "../wasm/unmask.ts";
-import { frontBytes } from "./frames.ts";
-
-export interface Room {
-  /** All of it, the front too. */
-  readonly bytes: Buffer;
-  /** Where to read to. */
-  readonly back: Uint8Array;
-  /** Takes a mask off the bytes between; `key` holds its four bytes as they are next, the first lowest. */
-  unmask(from: number, to: number, key: number): void;
-}
+import { frontBytes, type Room } from "./frames.ts";
 
 const sharedBytes = 64 * 1024;
 const ownBytes = 256 * 1024;

@@ -4,24 +4,24 @@
  * payload to its sink. `ws` makes the handshake and then gives it the socket, which it reads as it
  * is. It knows nothing of sessions; there is one for each connection, so what is idle is kept small.
  */
-import { isUtf8 } from "node:buffer";
 import type { Socket } from "node:net";
 import type { Clock } from "../../actors/clock.ts";
 import { type CloseCode, closeCodes, unsentCodes } from "../protocol/wire.ts";
 import {
   closeBody,
+  closeIn,
   controlIn,
   FrameReader,
   frameOf,
   frontBytes,
-  isCode,
   type Other,
   opcodes,
+  type Room,
 } from "./frames.ts";
 import type { Pinged } from "./keep-alive.ts";
 import { answerMs, closeReason, closingMs, unheard } from "./link.ts";
 import { type InPlace, read, readInto } from "./raw-socket.ts";
-import { giveBack, type Room, sharedRoom, takeRoom } from "./read-buffers.ts";
+import { giveBack, sharedRoom, takeRoom } from "./read-buffers.ts";
 
 /** A read of so much gets a room of its own for the next one, and one of so little the shared one. */
 export const manyBytes = 32 * 1024;
@@ -228,12 +228,10 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
         this.#pongs -= 1;
       });
     }
-    const isEmpty = data.length === 0;
-    const code = data.length < 2 ? 0 : data.readUInt16BE(0);
-    if (!isEmpty && !isCode(code)) return this.#fail(closeCodes.protocolError);
-    if (!isUtf8(data.subarray(2))) return this.#fail(closeCodes.badText);
-    this.#code = isEmpty ? unsentCodes.none : code;
-    this.close(isEmpty ? undefined : code, data.toString("utf8", 2));
+    const said = closeIn(data);
+    if ("fault" in said) return this.#fail(said.fault);
+    this.#code = said.code ?? unsentCodes.none;
+    this.close(said.code, said.reason.toString());
     this.#socket.end();
   }
 

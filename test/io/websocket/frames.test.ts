@@ -7,13 +7,14 @@ import { randomBytes, randomInt } from "node:crypto";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 import fc from "fast-check";
-import { FrameReader, frontBytes, type Other, putHead } from "../../../src/io/websocket/frames.ts";
 import {
-  giveBack,
+  FrameReader,
+  frontBytes,
+  type Other,
+  putHead,
   type Room,
-  sharedRoom,
-  takeRoom,
-} from "../../../src/io/websocket/read-buffers.ts";
+} from "../../../src/io/websocket/frames.ts";
+import { giveBack, sharedRoom, takeRoom } from "../../../src/io/websocket/read-buffers.ts";
 
 // What `ws` exports beside what its types know.
 const { Receiver, Sender } = createRequire(import.meta.url)("ws");

@@ -9,9 +9,9 @@ import { type AddressInfo, connect, createServer, Socket } from "node:net";
 import { after, before, test } from "node:test";
 import type { DialConfig } from "../../../src/io/dial/config.ts";
 import { dial } from "../../../src/io/dial/dial.ts";
-import { leanDial } from "../../../src/io/dial/fast-dial.ts";
+import { fastDial } from "../../../src/io/dial/fast-dial.ts";
 import { subprotocols } from "../../../src/io/protocol/wire.ts";
-import { LeanLink } from "../../../src/io/websocket/client-link.ts";
+import { ClientLink } from "../../../src/io/websocket/client-link.ts";
 import { pongMostBytes } from "../../../src/io/websocket/link.ts";
 import { linkStream, readLinkInPlace } from "../../../src/io/websocket/link-stream.ts";
 import { handClock } from "../../support/clock.ts";
@@ -85,7 +85,7 @@ const config = (isCiphertext: boolean): DialConfig => ({
 });
 
 for (const [name, open] of [
-  ["wsproxy's link", async () => await leanDial(config(true), never)],
+  ["wsproxy's link", async () => await fastDial(config(true), never)],
   ["the agent's control link", async () => await dial(config(false), never)],
   [
     "the agent's data link",
@@ -115,7 +115,7 @@ for (const [name, open] of [
       begun = resolve;
     });
     const link = await open();
-    assert.equal(link instanceof LeanLink, name.startsWith("wsproxy"));
+    assert.equal(link instanceof ClientLink, name.startsWith("wsproxy"));
     link.resume();
     flooder = await met;
     const most = await mostWaiting(() => flooder, flood(flooder, pings));
