@@ -3,7 +3,7 @@
  * TCP connection) with a relay: it dials until there is an agent or the person's patience is over.
  * It does not know what is said on a websocket once it is open.
  */
-import type { Clock } from "../../actors/clock.ts";
+import { type Clock, pause } from "../../actors/clock.ts";
 import { ConvergeError, reasonOf } from "../../actors/errors.ts";
 import { socketUrl } from "../dial/config.ts";
 import { fastDial } from "../dial/fast-dial.ts";
@@ -77,16 +77,4 @@ function target({ url, raw }: ProxyCommandConfig, leftMs: number): URL {
   const socket = socketUrl(url);
   if (!raw && leftMs > 0) socket.searchParams.set("wait", String(Math.ceil(leftMs)));
   return socket;
-}
-
-function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const wake = (): void => {
-      clock.clearTimeout(timer);
-      signal.removeEventListener("abort", wake);
-      resolve();
-    };
-    const timer = clock.setTimeout(wake, ms);
-    signal.addEventListener("abort", wake, { once: true });
-  });
 }

@@ -3,7 +3,7 @@
  * one timer for thousands. It knows of bytes only how many came.
  */
 import type { WebSocket } from "ws";
-import type { Clock } from "../../actors/clock.ts";
+import { type Clock, every } from "../../actors/clock.ts";
 import { confine, type NoteFault } from "../../actors/confine.ts";
 import { pingMs, pingTurnMs, silentMs } from "../protocol/wire.ts";
 import type { DataLink } from "./link.ts";
@@ -83,15 +83,13 @@ export function expectPings(link: DataLink, clock: Clock): void {
 function keepWatch(link: DataLink, clock: Clock, beat: () => void): void {
   const watch = new Watch(link, clock.now());
   const hear = (): void => watch.hear(clock.now());
-  const look = (): void => {
-    if (!watch.look(clock.now())) return;
-    if (link.readyState === link.OPEN) beat();
-    timer = clock.setTimeout(look, pingMs);
-  };
-  let timer = clock.setTimeout(look, pingMs);
+  const stop = every(clock, pingMs, () => {
+    if (!watch.look(clock.now())) stop();
+    else if (link.readyState === link.OPEN) beat();
+  });
   link.on("ping", hear);
   link.on("pong", hear);
-  link.on("close", () => clock.clearTimeout(timer));
+  link.on("close", stop);
 }
 
 export interface Pinged extends Watched {
