@@ -7,8 +7,9 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createWebSocketStream, type WebSocket } from "ws";
 import { dataMaxBytes } from "../protocol/wire.ts";
+import { readInto } from "../tcp-socket.ts";
 import { FrameReader, frontBytes, maskedHeadOf, type Other, opcodes } from "./frames.ts";
-import { feed, isBetweenMessages, rawOf, readInto } from "./raw-socket.ts";
+import { feed, isBetweenMessages, rawOf } from "./raw-socket.ts";
 
 type Written = (error?: Error | null) => void;
 

@@ -7,6 +7,7 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../../actors/clock.ts";
 import { type CloseCode, closeCodes, unsentCodes } from "../protocol/wire.ts";
+import { type InPlace, read, readInto } from "../tcp-socket.ts";
 import {
   closeBody,
   closeIn,
@@ -20,7 +21,6 @@ import {
 } from "./frames.ts";
 import type { Pinged } from "./keep-alive.ts";
 import { answerMs, closeReason, closingMs, unheard } from "./link.ts";
-import { type InPlace, read, readInto } from "./raw-socket.ts";
 import { giveBack, sharedRoom, takeRoom } from "./read-buffers.ts";
 
 /** A read of so much gets a room of its own for the next one, and one of so little the shared one. */
