@@ -33,8 +33,8 @@ interface Hearer {
 class ServerFrames extends FrameReader {
   readonly #hearer: Hearer;
   readonly #binaryMostBytes: number;
-  /** The last chunk stands in for a room: what lies in it is handed on uncopied. */
-  readonly #room = { bytes: nothing, unmask: () => {} };
+  /** The last chunk stands in for a buffer: what lies in it is handed on uncopied. */
+  readonly #buffer = { bytes: nothing, unmask: () => {} };
   /** What has come of a text. */
   #text: Buffer[] | null = null;
 
@@ -46,10 +46,10 @@ class ServerFrames extends FrameReader {
 
   take(chunk: Buffer): void {
     const from = this.begunBytes;
-    this.#room.bytes = from > 0 ? Buffer.concat([Buffer.allocUnsafe(from), chunk]) : chunk;
-    this.read(this.#room, from, chunk.length);
+    this.#buffer.bytes = from > 0 ? Buffer.concat([Buffer.allocUnsafe(from), chunk]) : chunk;
+    this.read(this.#buffer, from, chunk.length);
     this.#handOn();
-    this.#room.bytes = nothing;
+    this.#buffer.bytes = nothing;
   }
 
   protected other(kind: Other, frame: Buffer): void {
@@ -77,7 +77,7 @@ class ServerFrames extends FrameReader {
     const { start, end } = this;
     if (start === end) return;
     this.start = end;
-    const part = this.#room.bytes.subarray(start, end);
+    const part = this.#buffer.bytes.subarray(start, end);
     if (this.#text) this.#text.push(part);
     else this.#hearer.message(part, true);
   }

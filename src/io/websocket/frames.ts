@@ -9,7 +9,7 @@ import { isUtf8 } from "node:buffer";
 import { type CloseCode, closeCodes } from "../protocol/wire.ts";
 
 /** Memory that a socket is read into. */
-export interface Room {
+export interface ReadBuffer {
   /** All of it, the front too. */
   readonly bytes: Buffer;
   /** Where to read to. */
@@ -44,7 +44,7 @@ const controlMostBytes = 131;
  * must still be seen. Each link is one: what is idle is kept small.
  */
 export abstract class FrameReader {
-  /** Where the payload of the last read lies in its room; equal when there was none. */
+  /** Where the payload of the last read lies in its buffer; equal when there was none. */
   protected start = 0;
   protected end = 0;
   /** Of the message that is being read, after its first frame. */
@@ -85,11 +85,11 @@ export abstract class FrameReader {
   }
 
   /**
-   * Reads `count` bytes that lie from `from` on, and at least `begunBytes` behind the room's start.
+   * Reads `count` bytes that lie from `from` on, and at least `begunBytes` behind the buffer's start.
    * Who takes the payload so far within `other` or `textRead` sets `start` to `end`.
    */
-  protected read(room: Pick<Room, "bytes" | "unmask">, from: number, count: number): void {
-    const { bytes } = room;
+  protected read(buffer: Pick<ReadBuffer, "bytes" | "unmask">, from: number, count: number): void {
+    const { bytes } = buffer;
     const end = from + count;
     let at = from;
     if (this.#begun) {
@@ -111,7 +111,7 @@ export abstract class FrameReader {
       } else {
         const here = Math.min(this.#left, end - at);
         if (this.#key !== 0) {
-          room.unmask(at, at + here, this.#key);
+          buffer.unmask(at, at + here, this.#key);
           this.#key = rotated(this.#key, here);
         }
         if (this.end === this.start) this.start = this.end = at;

@@ -1,6 +1,6 @@
 /**
  * Server link: the relay's side of a data link, a websocket (RFC 6455) of which the bytes count and
- * not the messages. It reads frames where they lie in a room, answers pings and closes, and hands
+ * not the messages. It reads frames where they lie in a buffer, answers pings and closes, and hands
  * payload to its sink. `ws` makes the handshake and then gives it the socket, which it reads as it
  * is. It knows nothing of sessions; there is one for each connection, so what is idle is kept small.
  */
@@ -17,21 +17,21 @@ import {
   frontBytes,
   type Other,
   opcodes,
-  type Room,
+  type ReadBuffer,
 } from "./frames.ts";
 import type { Pinged } from "./keep-alive.ts";
 import { answerMs, closeReason, closingMs, unheard } from "./link.ts";
-import { giveBack, sharedRoom, takeRoom } from "./read-buffers.ts";
+import { returnReadBuffer, sharedBuffer, takeReadBuffer } from "./read-buffers.ts";
 
-/** A read of so much gets a room of its own for the next one, and one of so little the shared one. */
+/** A read of so much gets a buffer of its own for the next one, and one of so little the shared one. */
 export const manyBytes = 32 * 1024;
 const fewBytes = 4 * 1024;
 
 /** Who takes what comes in. */
 export interface Sink {
   /**
-   * Payload lies in the link's room from `start` to `end` until this returns: who wants it for
-   * longer copies it, or borrows the room. It came in a read of so many `bytes`.
+   * Payload lies in the link's buffer from `start` to `end` until this returns: who wants it for
+   * longer copies it, or borrows the buffer. It came in a read of so many `bytes`.
    */
   take(link: ServerLink, start: number, end: number, bytes: number): void;
   /** The link is closed; `code` is its peer's, or one of `unsentCodes`. */
@@ -52,9 +52,9 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
   readyState = 1;
   isPaused = false;
   /** Whether it is one of those that are read fast: what waits for its other end is not. */
-  mayTakeRoom = false;
+  mayTakeBuffer = false;
   /** Where bytes are read to. */
-  room: Room = sharedRoom;
+  buffer: ReadBuffer = sharedBuffer;
   sink: Sink | null = null;
   /** Set by `ws`. */
   _protocol = "";
@@ -63,7 +63,7 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
   #code: number = unsentCodes.lost;
   /** Nothing is taken in any more, but for the answer to a close. */
   #isRefused = false;
-  /** Whether the system reads into the room, so that it may change after a read. */
+  /** Whether the system reads into the buffer, so that it may change after a read. */
   #isInPlace = false;
   #late: unknown = null;
   /** That wait to be written. */
@@ -94,7 +94,7 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
   }
 
   get back(): Uint8Array {
-    return this.room.back;
+    return this.buffer.back;
   }
 
   /** Called by `ws`, which has answered the request; `head` is what came with it. */
@@ -132,27 +132,27 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
     }
   }
 
-  /** Bytes were read into the room. */
+  /** Bytes were read into the buffer. */
   onRead(bytes: number): void {
     this.confined(takeIn, bytes);
   }
 
   taken(bytes: number): void {
-    this.read(this.room, frontBytes, bytes);
+    this.read(this.buffer, frontBytes, bytes);
     if (this.end > this.start && !this.#isRefused)
       this.sink?.take(this, this.start, this.end, bytes);
     if (!this.#isInPlace) return;
-    const isShared = this.room === sharedRoom;
-    if (isShared ? bytes < manyBytes || !this.mayTakeRoom : bytes >= fewBytes) return;
-    giveBack(this.room);
-    this.room = isShared ? takeRoom() : sharedRoom;
+    const isShared = this.buffer === sharedBuffer;
+    if (isShared ? bytes < manyBytes || !this.mayTakeBuffer : bytes >= fewBytes) return;
+    returnReadBuffer(this.buffer);
+    this.buffer = isShared ? takeReadBuffer() : sharedBuffer;
   }
 
-  /** Borrows the room, which is the link's own: it reads to another, and the caller gives it back. */
-  borrowRoom(): Room {
-    const { room } = this;
-    this.room = takeRoom();
-    return room;
+  /** Borrows the buffer, which is the link's own: it reads to another, and the caller gives it back. */
+  borrowBuffer(): ReadBuffer {
+    const { buffer } = this;
+    this.buffer = takeReadBuffer();
+    return buffer;
   }
 
   pause(): void {
@@ -244,16 +244,16 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
 
   /** What was not read in place: it is read as if it had been. */
   heard(chunk: Buffer): void {
-    const { room } = this;
+    const { buffer } = this;
     const isInPlace = this.#isInPlace;
-    this.room = sharedRoom;
+    this.buffer = sharedBuffer;
     this.#isInPlace = false;
     for (let at = 0; at < chunk.length; ) {
-      const bytes = chunk.copy(sharedRoom.bytes, frontBytes, at);
+      const bytes = chunk.copy(sharedBuffer.bytes, frontBytes, at);
       this.taken(bytes);
       at += bytes;
     }
-    this.room = room;
+    this.buffer = buffer;
     this.#isInPlace = isInPlace;
   }
 
@@ -265,8 +265,8 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
   gone(): void {
     if (this.#late !== null) this.#clock.clearTimeout(this.#late);
     this.readyState = this.CLOSED;
-    giveBack(this.room);
-    this.room = sharedRoom;
+    returnReadBuffer(this.buffer);
+    this.buffer = sharedBuffer;
     this.confined(close, this.#code);
     this.sink = null;
   }
