@@ -20,6 +20,8 @@ import { closingMs, type DataLink, pongMostBytes } from "./link.ts";
 
 /** A text is told whole; ours are half a line. */
 const textMostBytes = 64 * 1024;
+/** Longer parts cost more to move than to be told apart. */
+const moveMostBytes = 8 * 1024;
 const nothing: Buffer = Buffer.alloc(0);
 
 /** Who hears what a server sends, in its order. */
@@ -62,6 +64,10 @@ class ServerFrames extends FrameReader {
     }
     this.halt(); // a text in pieces too: no relay sends one
     this.#hearer.fault(kind === "large" ? closeCodes.tooBig : closeCodes.protocolError);
+  }
+
+  protected override parted(bytes: number): void {
+    if (bytes > moveMostBytes) this.#handOn();
   }
 
   protected override textRead(): void {

@@ -74,6 +74,12 @@ export abstract class FrameReader {
   /** The payload of a text has been read. To be overridden by whoever keeps it apart from data. */
   protected textRead(): void {}
 
+  /**
+   * A head lies between the payload so far and the next part, which will be moved down to it, unless
+   * the payload so far is taken now. To be overridden by whoever need not have it in one.
+   */
+  protected parted(_bytes: number): void {}
+
   /** Nothing more is read. */
   protected halt(): void {
     this.#isOver = true;
@@ -86,7 +92,7 @@ export abstract class FrameReader {
 
   /**
    * Reads `count` bytes that lie from `from` on, and at least `begunBytes` behind the buffer's start.
-   * Who takes the payload so far within `other` or `textRead` sets `start` to `end`.
+   * Who takes the payload so far within `other`, `textRead` or `parted` sets `start` to `end`.
    */
   protected read(buffer: Pick<ReadBuffer, "bytes" | "unmask">, from: number, count: number): void {
     const { bytes } = buffer;
@@ -99,8 +105,10 @@ export abstract class FrameReader {
     }
     // Payload is moved down to the first of it, over the heads in between.
     this.start = this.end = from;
+    let to = from;
     while (at < end && !this.#isOver) {
       if (this.#left === 0) {
+        this.end = to;
         const size = this.#readHead(bytes, at, end);
         if (size === 0) {
           this.#begun = Buffer.from(bytes.subarray(at, end));
@@ -114,17 +122,20 @@ export abstract class FrameReader {
           buffer.unmask(at, at + here, this.#key);
           this.#key = rotated(this.#key, here);
         }
-        if (this.end === this.start) this.start = this.end = at;
-        else if (this.end < at) bytes.copyWithin(this.end, at, at + here);
-        this.end += here;
+        if (to < at && to > this.start) this.parted(here);
+        if (to === this.start) this.start = to = at;
+        else if (to < at) bytes.copyWithin(to, at, at + here);
+        to += here;
         at += here;
         this.#left -= here;
       }
       if (this.#isText && this.#left === 0) {
         this.#isText = false;
+        this.end = to;
         this.textRead();
       }
     }
+    this.end = to;
   }
 
   /** Reads a head that begins at `at`; its length, or 0 when more bytes are needed, or -1 for a fault. */
