@@ -7,7 +7,8 @@ export interface Clock {
   now(): number;
   /** Milliseconds since 1970, to be compared with a file's mtime only. */
   wall(): number;
-  setTimeout(fn: () => void, ms: number): unknown;
+  /** `name` is for who watches the clock, and must tell the links' pings from all other timers. */
+  setTimeout(fn: () => void, ms: number, name?: "ping"): unknown;
   // biome-ignore lint/suspicious/noExplicitAny: an id is whatever this clock handed out
   clearTimeout(id: any): void;
 }

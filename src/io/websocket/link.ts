@@ -157,9 +157,9 @@ function keepWatch(link: DataLink, clock: Clock, beat: () => void): void {
   const look = (): void => {
     if (!watch.look(clock.now())) return;
     if (link.readyState === link.OPEN) beat();
-    timer = clock.setTimeout(look, pingMs);
+    timer = clock.setTimeout(look, pingMs, "ping");
   };
-  let timer = clock.setTimeout(look, pingMs);
+  let timer = clock.setTimeout(look, pingMs, "ping");
   link.on("ping", hear);
   link.on("pong", hear);
   link.on("close", () => clock.clearTimeout(timer));

@@ -43,13 +43,13 @@ export function openPinger(clock: Clock, note: NoteFault): Pinger {
       watches.delete(watch);
       turn(watch, now);
     }
-    timer = watches.size > 0 ? clock.setTimeout(look, pingTurnMs) : null;
+    timer = watches.size > 0 ? clock.setTimeout(look, pingTurnMs, "ping") : null;
   };
   return {
     add: (link) => {
       const watch = new Watch(link, clock.now());
       watches.add(watch);
-      timer ??= clock.setTimeout(look, pingTurnMs);
+      timer ??= clock.setTimeout(look, pingTurnMs, "ping");
       return watch;
     },
     remove: (watch) => {
