@@ -21,18 +21,11 @@ import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { type Choices, defaults } from "../../web/choices.ts";
 import { commandsFor } from "../../web/commands.ts";
-import {
-  endPrograms,
-  finished,
-  folder,
-  jobFolder,
-  type Program,
-  program,
-  type RelayProgram,
-  relayProgram,
-} from "../support/programs.ts";
+import { endPrograms, finished, folder, type Program, program, run } from "../support/child.ts";
+import { jobFolder, type RelayProgram, relayProgram } from "../support/programs.ts";
 import { busyboxOnly, copyOf, inRoot, minbase } from "../support/roots.ts";
-import { built, root, run, screen } from "../support/world.ts";
+import { screen } from "../support/screen.ts";
+import { built, root } from "../support/shipped.ts";
 
 let relay: RelayProgram;
 /** Passes requests on to the relay, counts what is fetched, and damages it when told to. */

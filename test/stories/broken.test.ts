@@ -4,24 +4,21 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, test } from "node:test";
 import { subprotocols } from "../../src/io/protocol/wire.ts";
-import { pidsWhere } from "../support/processes.ts";
+import { endPrograms, finished, type Program, program } from "../support/child.ts";
+import { pidsWhere, runs } from "../support/processes.ts";
 import {
   type AgentProgram,
   agentProgram,
-  endPrograms,
-  finished,
   ours,
-  type Program,
-  program,
   type RelayProgram,
   relayProgram,
-  runs,
   ssh,
   sshArgs,
 } from "../support/programs.ts";
+import { type Screen, screen } from "../support/screen.ts";
 import { messages, register, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
-import { meet, type Screen, screen, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 describe("a program that is killed while output flows", () => {
   let relay: RelayProgram;

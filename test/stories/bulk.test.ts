@@ -6,9 +6,10 @@ import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { after, before, test } from "node:test";
-import { endAll, hold, start, startSsh } from "../support/started.ts";
+import { endPrograms, program, result, run } from "../support/child.ts";
+import { hold, startSsh } from "../support/started.ts";
 import { until } from "../support/until.ts";
-import { meet, run, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 const MiB = 1024 * 1024;
 const isLong = Boolean(process.env["CONVERGE_TEST_LONG"]);
@@ -24,7 +25,7 @@ before(async () => {
   source = await randomFile(size);
 });
 after(async () => {
-  endAll();
+  await endPrograms();
   await world.close();
 });
 
@@ -56,7 +57,7 @@ test("exec takes and gives every byte", async () => {
   const up = startSsh(world, ["cat > exec"], { limitMs });
   assert.ok(up.child.stdin);
   await pipeline(createReadStream(source.path), up.child.stdin);
-  const { status, stderr } = await up.exited;
+  const { status, stderr } = await result(up);
   assert.equal(status, 0, stderr);
   assert.equal(await shaOf(there("exec")), source.sha);
   const down = startSsh(world, ["cat exec"], { limitMs, streams: true });
@@ -142,7 +143,7 @@ test("READs are answered in their order, or OpenSSH 9.2 cuts the file off withou
   const [INIT, OPEN, READ, DATA, HANDLE] = [1, 3, 5, 103, 102];
   ssh.type(packet(INIT, 3));
   ssh.type(packet(OPEN, 7, Buffer.from(source.path), 1, 0));
-  const opened = await until("the handle", () => packetsIn(ssh.stdout())[1]);
+  const opened = await until("the handle", () => packetsIn(ssh.bytes())[1]);
   assert.equal(opened[0], HANDLE);
   const handle = Buffer.from(opened.subarray(9));
   const ids = Array.from({ length: 600 }, (_, n) => 100 + n);
@@ -150,7 +151,7 @@ test("READs are answered in their order, or OpenSSH 9.2 cuts the file off withou
   const reads = ids.map((id) => packet(READ, id, handle, 0n, id % 8 === 0 ? 200_000 : 1));
   ssh.type(Buffer.concat(reads));
   const replies = await until("all replies", () => {
-    const found = packetsIn(ssh.stdout()).filter((reply) => reply[0] === DATA);
+    const found = packetsIn(ssh.bytes()).filter((reply) => reply[0] === DATA);
     return found.length === ids.length ? found : null;
   });
   assert.deepEqual(
@@ -226,7 +227,7 @@ test("memory stays where it is while an sftp client stops in the middle of a dow
   assert.equal(made.status, 0);
   const grown = await growth(async (sample) => {
     const args = [...world.options(), "-i", world.keyFile, "job@agent:large", "/dev/null"];
-    const scp = start("scp", args, { limitMs });
+    const scp = program("scp", args, { limitMs });
     const flows = (): number => world.relay.rows()[0]?.clients[0]?.agentBytes ?? 0;
     await until("it is under way", () => flows() > 2 * MiB);
     scp.child.kill("SIGSTOP");

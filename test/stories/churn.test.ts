@@ -4,11 +4,12 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { RendezvousId } from "../../src/machines/vocabulary.ts";
+import type { Agent } from "../support/agent.ts";
+import { finished, program } from "../support/child.ts";
 import { openFiles } from "../support/processes.ts";
-import { finished, program } from "../support/programs.ts";
 import { seeded } from "../support/random.ts";
 import { until } from "../support/until.ts";
-import { type Agent, meet, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 const isLong = Boolean(process.env["CONVERGE_TEST_LONG"]);
 const churnMs = isLong ? 60_000 : 12_000;

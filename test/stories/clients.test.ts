@@ -18,15 +18,9 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import ssh2 from "ssh2";
-import {
-  type AgentProgram,
-  agentProgram,
-  endPrograms,
-  ours,
-  relayProgram,
-} from "../support/programs.ts";
-import { freePort } from "../support/started.ts";
-import { run } from "../support/world.ts";
+import { endPrograms, run } from "../support/child.ts";
+import { freePort } from "../support/ports.ts";
+import { type AgentProgram, agentProgram, ours, relayProgram } from "../support/programs.ts";
 
 type SftpDone = (error: Error | undefined, sftp: ssh2.SFTPWrapper) => void;
 

@@ -6,18 +6,11 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { endPrograms, finished } from "../support/child.ts";
 import { faultOf } from "../support/log-schema.ts";
-import {
-  agentProgram,
-  endPrograms,
-  finished,
-  ours,
-  relayProgram,
-  ssh,
-  sshArgs,
-} from "../support/programs.ts";
+import { agentProgram, ours, relayProgram, ssh, sshArgs } from "../support/programs.ts";
+import { screen } from "../support/screen.ts";
 import { until } from "../support/until.ts";
-import { screen } from "../support/world.ts";
 
 after(endPrograms);
 

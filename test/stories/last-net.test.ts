@@ -6,18 +6,10 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import {
-  agentProgram,
-  endPrograms,
-  folder,
-  type Program,
-  program,
-  relayProgram,
-  runs,
-  shippedFile,
-  ssh,
-  sshArgs,
-} from "../support/programs.ts";
+import { endPrograms, folder, type Program, program } from "../support/child.ts";
+import { runs } from "../support/processes.ts";
+import { agentProgram, relayProgram, ssh, sshArgs } from "../support/programs.ts";
+import { shippedFile } from "../support/shipped.ts";
 import { until } from "../support/until.ts";
 
 let faulty: Record<string, string>;

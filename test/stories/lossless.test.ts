@@ -4,10 +4,11 @@ import { createHash, randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { endPrograms, program, result, run } from "../support/child.ts";
 import { runs } from "../support/processes.ts";
-import { endAll, hold, start, startMaster, startSsh } from "../support/started.ts";
+import { hold, startMaster, startSsh } from "../support/started.ts";
 import { until } from "../support/until.ts";
-import { meet, run, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 const MB = 1_000_000;
 let world: World;
@@ -19,7 +20,7 @@ before(async () => {
   hold(world.agent);
 });
 after(async () => {
-  endAll();
+  await endPrograms();
   await world.close();
 });
 
@@ -63,7 +64,7 @@ test("200 commands that print 30 KB on a terminal and end: not a byte is lost", 
   };
   await Promise.all(Array.from({ length: 4 }, worker));
   assert.deepEqual(lost, []);
-  await start("ssh", [...options, "-O", "exit", "job@agent"]).exited;
+  await program("ssh", [...options, "-O", "exit", "job@agent"]).exited;
   await master.exited;
 });
 
@@ -89,7 +90,7 @@ test("megabytes of both outputs, unread for a while, arrive whole and in order",
   // Each in turn: what waits for the one must neither hold up nor repeat the other for ever.
   ssh.child.stderr?.resume();
   ssh.child.stdout?.resume();
-  const { status, stdout, stderr } = await ssh.exited;
+  const { status, stdout, stderr } = await result(ssh);
   assert.equal(status, 8);
   assert.equal(sha(stdout), sha(out));
   assert.ok(stderr.endsWith(err.toString()));
@@ -119,7 +120,7 @@ for (const [how, size, tty] of [
     if (size < 3 * MB) await until("the command is gone", () => !runs(pid));
     if (size > MB) await stalled();
     ssh.child.kill("SIGCONT");
-    const { status, stdout } = await ssh.exited;
+    const { status, stdout } = await result(ssh);
     assert.equal(status, 11);
     assert.equal(sha(stdout.subarray(line.length)), sha(data));
   });

@@ -5,18 +5,11 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { certificates } from "../support/certificates.ts";
+import { endPrograms, finished, folder, program } from "../support/child.ts";
 import { ed25519Pair } from "../support/ed25519-pair.ts";
-import {
-  certificates,
-  endPrograms,
-  finished,
-  folder,
-  jobFolder,
-  program,
-  type RelayProgram,
-  relayProgram,
-} from "../support/programs.ts";
-import { built } from "../support/world.ts";
+import { jobFolder, type RelayProgram, relayProgram } from "../support/programs.ts";
+import { built } from "../support/shipped.ts";
 
 let relay: RelayProgram;
 let ca: string;

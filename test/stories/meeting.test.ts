@@ -2,11 +2,15 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { newIdentity } from "../../src/io/protocol/identity.ts";
+import type { Agent } from "../support/agent.ts";
+import { endPrograms, finished, program } from "../support/child.ts";
 import { type Forwarder, forwarder } from "../support/forwarder.ts";
-import { endPrograms, finished, ours, program } from "../support/programs.ts";
+import { ours } from "../support/programs.ts";
+import { openRelay } from "../support/relay.ts";
+import { built } from "../support/shipped.ts";
 import { register } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
-import { type Agent, built, meet, openRelay, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 const words =
   /^(?:[bdfghjklmnprstvz][aiou][bdfghjklmnprstvz][aiou][bdfghjklmnprstvz]-){7}[bdfghjklmnprstvz][aiou][bdfghjklmnprstvz][aiou][bdfghjklmnprstvz]$/;

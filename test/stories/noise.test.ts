@@ -8,7 +8,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { agentProgram, endPrograms, finished, relayProgram, ssh } from "../support/programs.ts";
+import { endPrograms, finished } from "../support/child.ts";
+import { agentProgram, relayProgram, ssh } from "../support/programs.ts";
 import { until } from "../support/until.ts";
 
 after(endPrograms);

@@ -9,23 +9,22 @@ import { after, before, describe, test } from "node:test";
 import { parse } from "yaml";
 import { newIdentity } from "../../src/io/protocol/identity.ts";
 import { families } from "../../src/io/relay/http/metrics.ts";
+import { endPrograms, finished, program } from "../support/child.ts";
 import { faultOf } from "../support/log-schema.ts";
 import {
   type AgentProgram,
   agentProgram,
-  endPrograms,
-  finished,
   ours,
-  program,
   type RelayProgram,
   relayProgram,
   ssh,
   sshArgs,
 } from "../support/programs.ts";
 import { type Prometheus, prometheus } from "../support/prometheus.ts";
+import { screen } from "../support/screen.ts";
+import { root } from "../support/shipped.ts";
 import { register, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
-import { root, screen } from "../support/world.ts";
 
 const read = (name: string): string => readFileSync(join(root, name), "utf8");
 

@@ -11,8 +11,9 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { brotliDecompressSync } from "node:zlib";
 import { Language, Parser } from "web-tree-sitter";
-import { endPrograms, finished, jobFolder, program, relayProgram } from "../support/programs.ts";
-import { built, root } from "../support/world.ts";
+import { endPrograms, finished, program } from "../support/child.ts";
+import { jobFolder, relayProgram } from "../support/programs.ts";
+import { built, root } from "../support/shipped.ts";
 
 const downloads = join(root, "dist/downloads");
 const windows = join(downloads, "agent-win-x64.exe");

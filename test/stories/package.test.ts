@@ -7,8 +7,9 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { endPrograms, finished, folder, jobFolder, program } from "../support/programs.ts";
-import { root } from "../support/world.ts";
+import { endPrograms, finished, folder, program } from "../support/child.ts";
+import { jobFolder } from "../support/programs.ts";
+import { root } from "../support/shipped.ts";
 
 after(endPrograms);
 

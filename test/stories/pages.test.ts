@@ -8,9 +8,10 @@ import type { Browser } from "playwright-core";
 import { newIdentity } from "../../src/io/protocol/identity.ts";
 import { inaccessible, openBrowser, openPage, picture, sizes } from "../support/browser.ts";
 import { handClock } from "../support/clock.ts";
+import { openRelay } from "../support/relay.ts";
 import { facts, register } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
-import { meet, openRelay, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 const base = (world: World): string => world.relay.url.href.replace(/\/$/, "");
 const pages = ["", "usage", "sessions", "downloads", "faq"] as const;

@@ -7,11 +7,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { readPolicy } from "../../src/io/relay/admission/policy.ts";
+import { run } from "../support/child.ts";
 import { handClock } from "../support/clock.ts";
 import { type Issuer, openIssuer } from "../support/issuer.ts";
+import { built } from "../support/shipped.ts";
 import { register, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
-import { built, meet, run, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 const shared = "a-token-of-the-agents-0001";
 const people = "a-token-of-the-people-0002";

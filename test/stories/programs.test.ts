@@ -11,20 +11,11 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, describe, test } from "node:test";
-import {
-  agentProgram,
-  endPrograms,
-  finished,
-  folder,
-  jobFolder,
-  ours,
-  program,
-  relayProgram,
-  ssh,
-  sshArgs,
-} from "../support/programs.ts";
+import { endPrograms, finished, folder, program } from "../support/child.ts";
+import { agentProgram, jobFolder, ours, relayProgram, ssh, sshArgs } from "../support/programs.ts";
+import { screen } from "../support/screen.ts";
+import { root } from "../support/shipped.ts";
 import { until } from "../support/until.ts";
-import { root, screen } from "../support/world.ts";
 
 const relay = "http://127.0.0.1:9";
 const client = `${relay}/client/x`;

@@ -7,23 +7,20 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { certificates } from "../support/certificates.ts";
+import { endPrograms, finished, folder, type Program, program } from "../support/child.ts";
+import { freePort } from "../support/ports.ts";
 import {
   type AgentProgram,
   agentProgram,
-  certificates,
-  endPrograms,
-  finished,
-  folder,
-  type Program,
-  program,
   type RelayProgram,
   relayProgram,
   sshArgs,
 } from "../support/programs.ts";
-import { freePort } from "../support/started.ts";
+import { screen } from "../support/screen.ts";
+import { root } from "../support/shipped.ts";
 import { stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
-import { root, screen } from "../support/world.ts";
 
 interface Front {
   readonly dir: string;

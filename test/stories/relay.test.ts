@@ -6,21 +6,14 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, test } from "node:test";
 import { connect as connectTls } from "node:tls";
-import {
-  agentProgram,
-  certificates,
-  endPrograms,
-  finished,
-  folder,
-  ours,
-  program,
-  relayProgram,
-  ssh,
-  sshArgs,
-} from "../support/programs.ts";
+import { certificates } from "../support/certificates.ts";
+import { endPrograms, finished, folder, program } from "../support/child.ts";
+import { agentProgram, ours, relayProgram, ssh, sshArgs } from "../support/programs.ts";
+import { openRelay } from "../support/relay.ts";
+import { screen } from "../support/screen.ts";
 import { register, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
-import { meet, openRelay, screen, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 const base = (world: World): string => world.relay.url.href.replace(/\/$/, "");
 

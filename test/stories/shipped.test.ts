@@ -8,18 +8,15 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { endPrograms, finished, folder, program } from "../support/child.ts";
 import {
   type AgentProgram,
   agentProgram,
-  endPrograms,
-  finished,
-  folder,
-  program,
   type RelayProgram,
   relayProgram,
-  shippedFile,
 } from "../support/programs.ts";
 import { messages, openSession, rawClient } from "../support/raw-client.ts";
+import { shippedFile } from "../support/shipped.ts";
 import { until } from "../support/until.ts";
 
 let relay: RelayProgram;

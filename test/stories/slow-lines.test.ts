@@ -3,19 +3,12 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
+import { endPrograms, finished, program } from "../support/child.ts";
 import { ed25519Pair } from "../support/ed25519-pair.ts";
-import {
-  endPrograms,
-  finished,
-  jobFolder,
-  program,
-  type RelayProgram,
-  relayProgram,
-  sshArgs,
-} from "../support/programs.ts";
+import { freePort, listen } from "../support/ports.ts";
+import { jobFolder, type RelayProgram, relayProgram, sshArgs } from "../support/programs.ts";
+import { built } from "../support/shipped.ts";
 import { knowing, name, needed, slowly } from "../support/slow-name.ts";
-import { freePort, listen } from "../support/started.ts";
-import { built } from "../support/world.ts";
 
 let relay: RelayProgram;
 const fronts: { close(): void }[] = [];

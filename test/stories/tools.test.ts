@@ -6,19 +6,16 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { WebSocketServer } from "ws";
+import { certificates } from "../support/certificates.ts";
+import { endPrograms, finished, folder, program } from "../support/child.ts";
+import { freePort } from "../support/ports.ts";
 import {
   agentProgram,
-  certificates,
-  endPrograms,
-  finished,
-  folder,
   jobFolder,
   ours,
-  program,
   type RelayProgram,
   relayProgram,
 } from "../support/programs.ts";
-import { freePort } from "../support/started.ts";
 
 let relay: RelayProgram;
 before(async () => {

@@ -16,8 +16,10 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { endAll, hold } from "../support/started.ts";
-import { type Agent, meet, type Result, run, type World } from "../support/world.ts";
+import type { Agent } from "../support/agent.ts";
+import { endPrograms, type Result, run } from "../support/child.ts";
+import { hold } from "../support/started.ts";
+import { meet, type World } from "../support/world.ts";
 
 let world: World;
 before(async () => {
@@ -25,7 +27,7 @@ before(async () => {
   hold(world.agent);
 });
 after(async () => {
-  endAll();
+  await endPrograms();
   await world.close();
 });
 

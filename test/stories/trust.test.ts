@@ -10,26 +10,24 @@ import { after, before, describe, test } from "node:test";
 import ssh2 from "ssh2";
 import { strangersMost } from "../../src/io/agent/ssh/pre-auth.ts";
 import { missesMost } from "../../src/io/relay/admission/misses.ts";
+import { endPrograms, finished, type Program, program, run } from "../support/child.ts";
 import { handClock } from "../support/clock.ts";
 import { type Forwarder, forwarder } from "../support/forwarder.ts";
+import { freePort } from "../support/ports.ts";
 import {
   agentProgram,
-  endPrograms,
-  finished,
   jobFolder,
   ours,
-  type Program,
-  program,
   type RelayProgram,
   relayProgram,
   ssh,
   sshArgs,
 } from "../support/programs.ts";
 import { kexInit, packet, string } from "../support/raw-ssh.ts";
-import { freePort, hold } from "../support/started.ts";
+import { hold } from "../support/started.ts";
 import { stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
-import { meet, run, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 after(endPrograms);
 

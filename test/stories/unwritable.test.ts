@@ -17,19 +17,14 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { endPrograms, folder, run } from "../support/child.ts";
 import { faultOf } from "../support/log-schema.ts";
-import {
-  endPrograms,
-  folder,
-  jobFolder,
-  relayProgram,
-  runs,
-  sshArgs,
-} from "../support/programs.ts";
-import { freePort } from "../support/started.ts";
+import { freePort } from "../support/ports.ts";
+import { runs } from "../support/processes.ts";
+import { jobFolder, relayProgram, sshArgs } from "../support/programs.ts";
+import { built } from "../support/shipped.ts";
 import { register } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
-import { built, run } from "../support/world.ts";
 
 const started: ChildProcess[] = [];
 const mounts: string[] = [];

@@ -3,20 +3,12 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import {
-  agentProgram,
-  endPrograms,
-  finished,
-  folder,
-  type Program,
-  program,
-  type RelayProgram,
-  relayProgram,
-  runs,
-} from "../support/programs.ts";
-import { freePort } from "../support/started.ts";
+import { endPrograms, finished, folder, type Program, program } from "../support/child.ts";
+import { freePort } from "../support/ports.ts";
+import { runs } from "../support/processes.ts";
+import { agentProgram, type RelayProgram, relayProgram } from "../support/programs.ts";
+import { built } from "../support/shipped.ts";
 import { until } from "../support/until.ts";
-import { built } from "../support/world.ts";
 
 let relay: RelayProgram;
 let dir: string;

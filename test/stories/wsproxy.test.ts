@@ -8,20 +8,16 @@ import { after, afterEach, before, describe, test } from "node:test";
 import { type WebSocket, WebSocketServer } from "ws";
 import { connect as connectTo } from "../../src/io/client/connect.ts";
 import { subprotocols } from "../../src/io/protocol/wire.ts";
-import {
-  agentProgram,
-  certificates,
-  endPrograms,
-  finished,
-  folder,
-  ours,
-  program,
-  relayProgram,
-  runs,
-} from "../support/programs.ts";
+import type { Agent } from "../support/agent.ts";
+import { certificates } from "../support/certificates.ts";
+import { endPrograms, finished, folder, program, run } from "../support/child.ts";
+import { runs } from "../support/processes.ts";
+import { agentProgram, ours, relayProgram } from "../support/programs.ts";
+import { openRelay } from "../support/relay.ts";
+import { built } from "../support/shipped.ts";
 import { messages, register, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
-import { type Agent, built, meet, openRelay, run, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 const base = (world: World): string => world.relay.url.href.replace(/\/$/, "");
 const portOf = (server: { address(): unknown }): number => (server.address() as AddressInfo).port;

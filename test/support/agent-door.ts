@@ -12,7 +12,7 @@ interface Door {
 }
 
 export const { openAgentPorts, startAgent }: Door = isShipped
-  ? createRequire(import.meta.url)(shippedDoor)
+  ? createRequire(import.meta.url)(shippedDoor())
   : {
       ...(await import("../../src/io/agent/ports.ts")),
       ...(await import("../../src/actors/agent.ts")),
