@@ -1,10 +1,12 @@
 /**
- * Run: the whole bench, or its parts by name (`start`, `relay`, `alone`, `ssh`, `beside`, `idle`). Every figure is a
+ * Run: the whole bench, or its parts by name (`start`, `relay`, `crowd`, `alone`, `ssh`,
+ * `beside`, `idle`). Every figure is a
  * median of rounds in which the contenders take turns, and is worth something only beside the others
  * of the same section. What was measured goes into docs/performance.md and its JSON.
  */
 import { join } from "node:path";
 import { benchBeside } from "./beside.ts";
+import { benchCrowd } from "./crowd.ts";
 import { alternate } from "./measure.ts";
 import * as peers from "./peers.ts";
 import { benchIdle, benchRelay } from "./relay.ts";
@@ -27,6 +29,7 @@ try {
       goals: [{ figure: "time", against: "node -e 0", target: "≤ 1.2" }],
     });
   if (isWanted("relay")) await benchRelay(report, rounds, isQuick);
+  if (isWanted("crowd")) await benchCrowd(report, rounds, isQuick);
   if (isWanted("alone")) await benchAlone(report, rounds, isQuick);
   if (isWanted("ssh")) await benchSsh(report, rounds, isQuick);
   if (isWanted("beside")) await benchBeside(report, rounds, isQuick);

@@ -6,12 +6,10 @@
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { CommanderError } from "commander";
-import { type RunningAgent, startAgent } from "../src/actors/agent.ts";
 import { ConvergeError, reasonOf } from "../src/actors/errors.ts";
 import type { AgentNews } from "../src/actors/ports.ts";
-import { helpText } from "../src/actors/words/sentences.ts";
+import { openAgent } from "../src/io/agent/agent.ts";
 import { freeInPlace } from "../src/io/agent/collector.ts";
-import { openAgentPorts } from "../src/io/agent/ports.ts";
 import { systemClock } from "../src/io/clock.ts";
 import { isBearer, readTrust } from "../src/io/dial/config.ts";
 import { openLog } from "../src/io/log.ts";
@@ -23,6 +21,7 @@ import { version } from "../src/io/version.ts";
 import { jsonFor, textFor } from "./announce.ts";
 import { main } from "./exit.ts";
 import {
+  asIs,
   duration,
   durations,
   integer,
@@ -35,85 +34,11 @@ import {
   timeout,
   urlArgument,
   webUrl,
+  withFlags,
 } from "./flags.ts";
 
 const command = program("agent", version, "Makes a running CI job reachable by ssh.")
   .argument("[relay-url]", "https://host[/context] (or CONVERGE_RELAY_URL)")
-  .addOption(option("--id <id>", "rendez-vous id, 1-128 of A-Z a-z 0-9 . _ - (default: random)"))
-  .addOption(
-    option("--authorized-keys <file>", "who may log in, in OpenSSH's format").default(
-      ".authorized_keys",
-    ),
-  )
-  .addOption(
-    option(
-      "--authorized-keys-url <url>",
-      "keys from a URL, such as a forge's /<user>.keys; repeatable",
-    )
-      .argParser(several(webUrl))
-      .default([], "none"),
-  )
-  .addOption(
-    option("--shells <list>", "shells to try first, comma-separated")
-      .argParser(names)
-      .default([], "none"),
-  )
-  .addOption(
-    option("--timeout <duration>", "end after so long without activity")
-      .argParser(timeout)
-      .default(600_000, "10m"),
-  )
-  .addOption(
-    option("--warn <list>", "how long before the end the warnings come")
-      .argParser(durations)
-      .default([300_000, 60_000, 10_000], "5m,1m,10s"),
-  )
-  .addOption(
-    option(
-      "--join-timeout <duration>",
-      "deadline until the first login (default: --timeout)",
-    ).argParser(timeout),
-  )
-  .addOption(
-    option("--linger <duration>", "after the last client left, wait so long for another")
-      .argParser(duration)
-      .default(0, "0s"),
-  )
-  .addOption(
-    option("--max-duration <duration>", "end after so long, whatever happens").argParser(timeout),
-  )
-  .addOption(
-    option("--exit-code-on-timeout <n>", "exit status when silence ended it")
-      .argParser(integer(0, 255))
-      .default(0),
-  )
-  .addOption(option("--host-key <file>", "keep the ssh host key in this file"))
-  .addOption(
-    option(
-      "--host-key-secret-env <name>",
-      "derive the ssh host key from the secret in this variable: the same at every run",
-    ),
-  )
-  .addOption(
-    option("--host-key-secret-file <file>", "the same, from a file or a descriptor (/dev/fd/3)"),
-  )
-  .addOption(
-    option(
-      "--register-token-file <file>",
-      "the relay's token, or the CI's signed one; read at each registration",
-    ),
-  )
-  .addOption(option("--no-sftp", "no sftp, nor scp through it"))
-  .addOption(option("--no-exec", "no commands, nor rsync, git and old scp"))
-  .addOption(option("--no-port-forwarding", "no -L, -R, -D and unix sockets"))
-  .addOption(option("--no-agent-forwarding", "no ssh agent"))
-  .addOption(option("--read-only", "sftp only, and no changes"))
-  .addOption(option("--ca <file>", "trust this authority (PEM) for wss"))
-  .addOption(option("--insecure", "accept any TLS certificate"))
-  .addOption(option("--json", "one JSON object a line on stdout for every event"))
-  .addOption(
-    option("--log-level <level>", "pino level, on stderr").argParser(logLevel).default("info"),
-  )
   .addHelpText(
     "after",
     `
@@ -122,6 +47,66 @@ HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are honoured.
 Exit status: 0 the last client left, or silence; 2 usage, 3 relay unreachable, 4 TLS,
 5 version, 6 refused, 130/143 signal.`,
   );
+
+const readFlags = withFlags(command, [
+  option("--id <id>", "rendez-vous id, 1-128 of A-Z a-z 0-9 . _ - (default: random)"),
+  option("--authorized-keys <file>", "who may log in, in OpenSSH's format", {
+    read: asIs,
+    otherwise: ".authorized_keys",
+  }),
+  option(
+    "--authorized-keys-url <url>",
+    "keys from a URL, such as a forge's /<user>.keys; repeatable",
+    { read: several(webUrl), otherwise: [], shown: "none" },
+  ),
+  option("--shells <list>", "shells to try first, comma-separated", {
+    read: names,
+    otherwise: [],
+    shown: "none",
+  }),
+  option("--timeout <duration>", "end after so long without activity", {
+    read: timeout,
+    otherwise: 600_000,
+    shown: "10m",
+  }),
+  option("--warn <list>", "how long before the end the warnings come", {
+    read: durations,
+    otherwise: [300_000, 60_000, 10_000],
+    shown: "5m,1m,10s",
+  }),
+  option("--join-timeout <duration>", "deadline until the first login (default: --timeout)", {
+    read: timeout,
+  }),
+  option("--linger <duration>", "after the last client left, wait so long for another", {
+    read: duration,
+    otherwise: 0,
+    shown: "0s",
+  }),
+  option("--max-duration <duration>", "end after so long, whatever happens", { read: timeout }),
+  option("--exit-code-on-timeout <n>", "exit status when silence ended it", {
+    read: integer(0, 255),
+    otherwise: 0,
+  }),
+  option("--host-key <file>", "keep the ssh host key in this file"),
+  option(
+    "--host-key-secret-env <name>",
+    "derive the ssh host key from the secret in this variable: the same at every run",
+  ),
+  option("--host-key-secret-file <file>", "the same, from a file or a descriptor (/dev/fd/3)"),
+  option(
+    "--register-token-file <file>",
+    "the relay's token, or the CI's signed one; read at each registration",
+  ),
+  option("--no-sftp", "no sftp, nor scp through it"),
+  option("--no-exec", "no commands, nor rsync, git and old scp"),
+  option("--no-port-forwarding", "no -L, -R, -D and unix sockets"),
+  option("--no-agent-forwarding", "no ssh agent"),
+  option("--read-only", "sftp only, and no changes"),
+  option("--ca <file>", "trust this authority (PEM) for wss"),
+  option("--insecure", "accept any TLS certificate"),
+  option("--json", "one JSON object a line on stdout for every event"),
+  option("--log-level <level>", "pino level, on stderr", { read: logLevel, otherwise: "info" }),
+]);
 
 /** Ids below this are easily guessed. */
 const shortChars = 8;
@@ -196,7 +181,7 @@ function registerTokenFrom(file: string | undefined): () => string | null {
 void main(async (signal) => {
   freeInPlace();
   command.parse();
-  const flags = command.opts();
+  const flags = readFlags();
   const relayText = command.args[0] ?? process.env["CONVERGE_RELAY_URL"];
   if (!relayText) {
     standardError.write(command.helpInformation());
@@ -205,77 +190,62 @@ void main(async (signal) => {
   const relay = urlArgument(relayUrl, relayText);
   const agentdir = process.cwd();
   const identity = newIdentity();
-  const id = idFrom(flags["id"], derivedId(identity.key));
+  const id = idFrom(flags.id, derivedId(identity.key));
   const { hostKey, job } = hostKeyFrom(
-    flags["hostKey"],
-    flags["hostKeySecretEnv"],
-    flags["hostKeySecretFile"],
+    flags.hostKey,
+    flags.hostKeySecretEnv,
+    flags.hostKeySecretFile,
   );
-  const registerToken = registerTokenFrom(flags["registerTokenFile"]);
-  const log = openLog("agent", flags["logLevel"]);
+  const registerToken = registerTokenFrom(flags.registerTokenFile);
+  const log = openLog("agent", flags.logLevel);
   if (registerToken() !== null && /^(?:http|ws):$/.test(relay.protocol))
     log.warn({ relay: relay.host }, "token goes unencrypted: use https");
   if (process.pid === 1)
     log.warn({}, "agent is process 1: ended processes stay, use docker run --init or agent.sh");
   if (id.length < shortChars) log.warn({ id }, "short id: others may guess it, or want it too");
-  const isOpen = !flags["readOnly"];
+  const isOpen = !flags.readOnly;
   const limits = {
-    timeoutMs: flags["timeout"],
-    joinTimeoutMs: flags["joinTimeout"] ?? flags["timeout"],
-    warnAtMs: flags["warn"],
-    lingerMs: flags["linger"],
-    maxDurationMs: flags["maxDuration"] ?? null,
+    timeoutMs: flags.timeout,
+    joinTimeoutMs: flags.joinTimeout ?? flags.timeout,
+    warnAtMs: flags.warn,
+    lingerMs: flags.linger,
+    maxDurationMs: flags.maxDuration ?? null,
   };
 
-  if (flags["json"])
+  if (flags.json)
     standardOutput.tellLostAs((lost) => `${JSON.stringify({ event: "lines lost", lost })}\n`);
-  let agent: RunningAgent | null = null;
-  let rendezvous: string = id;
   const announce = (news: AgentNews): void => {
-    if (news.event === "ready") rendezvous = news.id;
-    const insecure = flags["insecure"] ?? false;
-    standardOutput.write(`${(flags["json"] ? jsonFor : textFor)(news, insecure)}\n`);
+    const insecure = flags.insecure ?? false;
+    standardOutput.write(`${(flags.json ? jsonFor : textFor)(news, insecure)}\n`);
   };
-  const ports = await openAgentPorts(
+  const agent = await openAgent(
     {
+      id,
+      limits,
       relay,
-      trust: readTrust(flags["ca"], flags["insecure"] ?? false),
+      trust: readTrust(flags.ca, flags.insecure ?? false),
       identity,
       registerToken,
       hostKey,
       agentdir,
-      keysFile: resolve(agentdir, flags["authorizedKeys"]),
-      keysUrls: flags["authorizedKeysUrl"],
-      shells: flags["shells"],
+      keysFile: resolve(agentdir, flags.authorizedKeys),
+      keysUrls: flags.authorizedKeysUrl,
+      shells: flags.shells,
       job,
       allowed: {
         shell: isOpen,
-        exec: isOpen && flags["exec"],
-        sftp: flags["sftp"],
+        exec: isOpen && flags.exec,
+        sftp: flags.sftp,
         readOnly: !isOpen,
-        portForwarding: isOpen && flags["portForwarding"],
-        agentForwarding: isOpen && flags["agentForwarding"],
+        portForwarding: isOpen && flags.portForwarding,
+        agentForwarding: isOpen && flags.agentForwarding,
       },
-      rendezvous: () => rendezvous,
-      welcome: () =>
-        helpText({
-          platform: process.platform,
-          agentdir,
-          leftMs: agent?.leftMs() ?? limits.timeoutMs,
-          timeoutMs: limits.timeoutMs,
-          held: agent?.isHeld() ?? false,
-        }),
       announce,
     },
     systemClock,
     log,
-  );
-  agent = startAgent(
-    { id, limits, fingerprint: hostKey.fingerprint, relay: relay.host },
-    ports,
-    systemClock,
     signal,
   );
   const ending = await agent.ended;
-  return ending.kind === "inactivity" ? flags["exitCodeOnTimeout"] : 0;
+  return ending.kind === "inactivity" ? flags.exitCodeOnTimeout : 0;
 });

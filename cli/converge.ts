@@ -6,15 +6,13 @@ import "../src/io/relay/young-space.ts";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { ConvergeError, reasonOf } from "../src/actors/errors.ts";
-import { liveRoster } from "../src/actors/observe/live-roster.ts";
-import { drained, startRelay } from "../src/actors/relay.ts";
 import { systemClock } from "../src/io/clock.ts";
 import { openLog } from "../src/io/log.ts";
 import { defaultLimits } from "../src/io/relay/admission/limits.ts";
 import { readPolicy } from "../src/io/relay/admission/policy.ts";
 import { readManifest } from "../src/io/relay/http/pages.ts";
 import { readTls } from "../src/io/relay/http/server.ts";
-import { openRelayPorts } from "../src/io/relay/ports.ts";
+import { openRelay } from "../src/io/relay/relay.ts";
 import { version } from "../src/io/version.ts";
 import { siteOf } from "../web/site.tsx";
 import { main } from "./exit.ts";
@@ -31,72 +29,66 @@ import {
   proxyRange,
   relayUrl,
   several,
+  withFlags,
 } from "./flags.ts";
 
-const command = program("converge", version, "The relay: joins agents and ssh clients by their id.")
-  .addOption(
-    option("--listen <[host:]port>", "where to listen")
-      .argParser(listenAddress("0.0.0.0"))
-      .default({ host: "0.0.0.0", port: 8000 }, "0.0.0.0:8000"),
-  )
-  .addOption(option("--tls-cert <file>", "certificate chain (PEM); reloaded when it changes"))
-  .addOption(option("--tls-key <file>", "its private key (PEM)"))
-  .addOption(
-    option("--context-path <path>", "serve everything below this path")
-      .argParser(contextPath)
-      .default("", "/"),
-  )
-  .addOption(option("--public-url <url>", "the relay's URL as users see it").argParser(relayUrl))
-  .addOption(
-    option(
-      "--also-host <name>",
-      "answer pages under this name too, beside --public-url; repeatable",
-    )
-      .argParser(several(hostName))
-      .default([], "none"),
-  )
-  .addOption(
-    option("--trust-proxy <cidr>", "whose X-Forwarded-* headers are believed; repeatable")
-      .argParser(several(proxyRange))
-      .default([], "nobody's"),
-  )
-  .addOption(
-    option("--downloads <dir>", "the agent and wsproxy files to serve (default: those built in)"),
-  )
-  .addOption(
-    option("--drain-timeout <duration>", "on SIGTERM, how long running sessions may go on")
-      .argParser(duration)
-      .default(30_000, "30s"),
-  )
-  .addOption(
-    option(
-      "--metrics-listen <[host:]port>",
-      "serve /metrics alone there (default: with everything else)",
-    ).argParser(listenAddress("127.0.0.1")),
-  )
-  .addOption(
-    option("--agents-per-address <n>", "agents that one address may have, lost ones too")
-      .argParser(integer(1, 1_000_000))
-      .default(defaultLimits.agentsPerAddress),
-  )
-  .addOption(
-    option("--connections-per-second <n>", "of one address; twenty times as many at once")
-      .argParser(integer(1, 1_000_000))
-      .default(defaultLimits.connectionsPerSecond),
-  )
-  .addOption(
-    option("--max-connections <n>", "websockets of all together")
-      .argParser(integer(1, 1_000_000))
-      .default(defaultLimits.maxConnections),
-  )
-  .addOption(
-    option(
-      "--policy <file>",
-      "who may register agents and see sessions (JSON); reloaded on change",
-    ),
-  )
-  .addOption(option("--check-config", "validate the configuration and exit"))
-  .addOption(option("--log-level <level>", "pino level").argParser(logLevel).default("info"));
+const command = program(
+  "converge",
+  version,
+  "The relay: joins agents and ssh clients by their id.",
+);
+
+const readFlags = withFlags(command, [
+  option("--listen <[host:]port>", "where to listen", {
+    read: listenAddress("0.0.0.0"),
+    otherwise: { host: "0.0.0.0", port: 8000 },
+    shown: "0.0.0.0:8000",
+  }),
+  option("--tls-cert <file>", "certificate chain (PEM); reloaded when it changes"),
+  option("--tls-key <file>", "its private key (PEM)"),
+  option("--context-path <path>", "serve everything below this path", {
+    read: contextPath,
+    otherwise: "",
+    shown: "/",
+  }),
+  option("--public-url <url>", "the relay's URL as users see it", { read: relayUrl }),
+  option(
+    "--also-host <name>",
+    "answer pages under this name too, beside --public-url; repeatable",
+    { read: several(hostName), otherwise: [], shown: "none" },
+  ),
+  option("--trust-proxy <cidr>", "whose X-Forwarded-* headers are believed; repeatable", {
+    read: several(proxyRange),
+    otherwise: [],
+    shown: "nobody's",
+  }),
+  option("--downloads <dir>", "the agent and wsproxy files to serve (default: those built in)"),
+  option("--drain-timeout <duration>", "on SIGTERM, how long running sessions may go on", {
+    read: duration,
+    otherwise: 30_000,
+    shown: "30s",
+  }),
+  option(
+    "--metrics-listen <[host:]port>",
+    "serve /metrics alone there (default: with everything else)",
+    { read: listenAddress("127.0.0.1") },
+  ),
+  option("--agents-per-address <n>", "agents that one address may have, lost ones too", {
+    read: integer(1, 1_000_000),
+    otherwise: defaultLimits.agentsPerAddress,
+  }),
+  option("--connections-per-second <n>", "of one address; twenty times as many at once", {
+    read: integer(1, 1_000_000),
+    otherwise: defaultLimits.connectionsPerSecond,
+  }),
+  option("--max-connections <n>", "websockets of all together", {
+    read: integer(1, 1_000_000),
+    otherwise: defaultLimits.maxConnections,
+  }),
+  option("--policy <file>", "who may register agents and see sessions (JSON); reloaded on change"),
+  option("--check-config", "validate the configuration and exit"),
+  option("--log-level <level>", "pino level", { read: logLevel, otherwise: "info" }),
+]);
 
 /** Where a built package has its pages and its own downloads. */
 const built = resolve(import.meta.dirname, "..");
@@ -104,14 +96,14 @@ const built = resolve(import.meta.dirname, "..");
 /** The configuration, or one error with everything that is wrong with it. */
 function readConfig() {
   const problems = parseWhole(command);
-  const flags = command.opts();
+  const flags = readFlags();
   const note = (isWrong: boolean, sentence: string): void => {
     if (isWrong) problems.push(sentence);
   };
   const { tlsCert, tlsKey, listen, metricsListen } = flags;
   note(Boolean(tlsCert) !== Boolean(tlsKey), "Give --tls-cert and --tls-key together.");
   note(
-    flags["alsoHost"].length > 0 && !flags["publicUrl"],
+    flags.alsoHost.length > 0 && !flags.publicUrl,
     "--also-host adds to --public-url: give that too, or leave it out.",
   );
   const tls = tlsCert && tlsKey ? { certFile: tlsCert, keyFile: tlsKey } : null;
@@ -121,16 +113,17 @@ function readConfig() {
     } catch (error) {
       problems.push(reasonOf(error));
     }
-  const policy = flags["policy"] ? resolve(flags["policy"]) : null;
+  const policy = flags.policy ? resolve(flags.policy) : null;
   if (policy)
     try {
       readPolicy(policy);
     } catch (error) {
       problems.push(reasonOf(error));
     }
-  const downloads = resolve(flags["downloads"] ?? join(built, "downloads"));
+  const downloads = resolve(flags.downloads ?? join(built, "downloads"));
   note(!existsSync(downloads), `There is no folder ${downloads} for --downloads.`);
-  const isSame = metricsListen && metricsListen.port !== 0 && metricsListen.port === listen.port;
+  const isSame =
+    metricsListen !== undefined && metricsListen.port !== 0 && metricsListen.port === listen.port;
   note(
     isSame &&
       [metricsListen.host, listen.host].some(
@@ -139,7 +132,7 @@ function readConfig() {
     "--metrics-listen is the address of --listen: give it another port, or leave it out.",
   );
   if (problems.length > 0) throw new ConvergeError("CONVERGE_USAGE", problems.join("\nconverge: "));
-  return { flags, tls, policy, downloads, isCheck: Boolean(flags["checkConfig"]) };
+  return { flags, tls, policy, downloads, isCheck: Boolean(flags.checkConfig) };
 }
 
 /** After the last word nothing may keep the process, or its supervisor would wait for it. */
@@ -148,48 +141,40 @@ const lastMs = 2_000;
 await main(async (signal) => {
   const { flags, tls, policy, downloads, isCheck } = readConfig();
   if (isCheck) return 0;
-  const log = openLog("converge", flags["logLevel"]);
+  const log = openLog("converge", flags.logLevel);
   const limits = {
-    agentsPerAddress: flags["agentsPerAddress"],
-    connectionsPerSecond: flags["connectionsPerSecond"],
-    maxConnections: flags["maxConnections"],
+    agentsPerAddress: flags.agentsPerAddress,
+    connectionsPerSecond: flags.connectionsPerSecond,
+    maxConnections: flags.maxConnections,
   };
-  const ports = openRelayPorts(
+  const assets = join(built, "assets");
+  const relay = await openRelay(
     {
-      publicUrl: flags["publicUrl"] ?? null,
-      alsoHosts: flags["alsoHost"],
-      contextPath: flags["contextPath"],
-      trustProxy: flags["trustProxy"],
+      publicUrl: flags.publicUrl ?? null,
+      alsoHosts: flags.alsoHost,
+      contextPath: flags.contextPath,
+      trustProxy: flags.trustProxy,
       hasTls: tls !== null,
       policy,
       limits,
     },
-    systemClock,
-    log,
-  );
-  const relay = startRelay(ports, systemClock, limits);
-  const assets = join(built, "assets");
-  const server = await ports.listen(
-    { ...flags["listen"], tls, metricsAt: flags["metricsListen"] ?? null },
+    { ...flags.listen, tls, metricsAt: flags.metricsListen ?? null },
     {
       assets,
       downloads,
       bootstrap: join(built, "bootstrap"),
       site: siteOf(readManifest(assets), version),
-      live: liveRoster(relay, systemClock, ports.countsOf),
     },
+    systemClock,
+    log,
   );
-  const { host, port, metricsAt } = server;
+  const { host, port, metricsAt } = relay.server;
   log.info({ host, port, metrics: metricsAt, version }, "relay listening");
   await new Promise<void>((resolve) => {
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
-  log.info({ seconds: flags["drainTimeout"] / 1_000 }, "relay draining");
-  ports.drain(flags["drainTimeout"]);
-  await drained(relay, systemClock, flags["drainTimeout"]);
-  await server.close();
-  await drained(relay, systemClock, 0); // sessions that were cut now have their line in the log
-  relay.stop();
+  log.info({ seconds: flags.drainTimeout / 1_000 }, "relay draining");
+  await relay.end(flags.drainTimeout);
   log.info({}, "relay ended");
   setTimeout(() => process.exit(), lastMs).unref(); // should anything still be open
   return 0;

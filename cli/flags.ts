@@ -33,6 +33,9 @@ export function durations(text: string): number[] {
   return [...new Set(list)].sort((a, b) => b - a);
 }
 
+/** A file's name or any other text. */
+export const asIs = (text: string): string => text;
+
 export function names(text: string): string[] {
   return text
     .split(",")
@@ -161,18 +164,81 @@ export function program(name: string, version: string, summary: string): Command
     .exitOverride();
 }
 
+/** An option of which the compiler knows under what name it is read, and as what. */
+export type Flag<Name extends string, Value> = Option & { readonly __brand?: [Name, Value] };
+type NameIn<One extends Flag<string, unknown>> = NonNullable<One["__brand"]>[0];
+type ValueIn<One extends Flag<string, unknown>> = NonNullable<One["__brand"]>[1];
+
+/** Commander's own rule: `--no-port-forwarding` is read as `portForwarding`. */
+type NameOf<Usage> = Usage extends `--no-${infer Words}`
+  ? CamelCase<Words>
+  : Usage extends `--${infer Words} ${string}`
+    ? CamelCase<Words>
+    : Usage extends `--${infer Words}`
+      ? CamelCase<Words>
+      : never;
+type CamelCase<Words> = Words extends `${infer First}-${infer Rest}`
+  ? `${First}${Capitalize<CamelCase<Rest>>}`
+  : Words;
+
+/** Of an option that nothing reads but commander: a text, or a switch. */
+type PlainOf<Usage> = Usage extends `--no-${string}`
+  ? boolean
+  : (Usage extends `${string} <${string}` ? string : boolean) | undefined;
+
+interface Reading<Value> {
+  readonly read: (text: string, before: Value) => Value;
+}
+interface Defaulted<Value> extends Reading<Value> {
+  readonly otherwise: NoInfer<Value>;
+  /** What the help says of it, where that is not the value itself. */
+  readonly shown?: string;
+}
+
 /**
  * An option with its twin: `--max-duration` is also `CONVERGE_MAX_DURATION`. An empty twin is none,
  * and a switch is off for 0, false, no and off.
  */
-export function option(flags: string, summary: string): Option {
-  const made = new Option(flags, summary);
+export function option<Usage extends string>(
+  usage: Usage,
+  summary: string,
+): Flag<NameOf<Usage>, PlainOf<Usage>>;
+export function option<Usage extends string, Value>(
+  usage: Usage,
+  summary: string,
+  how: Defaulted<Value>,
+): Flag<NameOf<Usage>, Value>;
+export function option<Usage extends string, Value>(
+  usage: Usage,
+  summary: string,
+  how: Reading<Value>,
+): Flag<NameOf<Usage>, Value | undefined>;
+export function option(
+  usage: string,
+  summary: string,
+  how?: Reading<unknown> & Partial<Defaulted<unknown>>,
+): Option {
+  const made = new Option(usage, summary);
+  if (how) made.argParser(how.read);
+  if (how?.otherwise !== undefined) made.default(how.otherwise, how.shown);
   const twin = `CONVERGE_${made.long?.replace(/^--/, "").replaceAll("-", "_").toUpperCase()}`;
   const value = process.env[twin]?.toLowerCase();
   const isSwitch = !made.required && !made.optional;
   // CI systems export empty variables, and commander takes any value of a switch for "on".
   const isOff = value === "" || (isSwitch && ["0", "false", "no", "off"].includes(value ?? ""));
   return isOff ? made : made.env(twin);
+}
+
+/**
+ * Gives a program its flags. What comes back reads them, once the command line is parsed: one value
+ * for each, under its name, so that a misspelt name does not compile.
+ */
+export function withFlags<One extends Flag<string, unknown>>(
+  command: Command,
+  flags: readonly One[],
+): () => { readonly [Each in One as NameIn<Each>]: ValueIn<Each> } {
+  for (const flag of flags) command.addOption(flag);
+  return () => command.opts();
 }
 
 /**

@@ -22,28 +22,12 @@ import {
   relayUrl,
   socketServerUrl,
   urlArgument,
+  withFlags,
 } from "./flags.ts";
 import { join, type Say, sayer } from "./join.ts";
 
 const command = program("wsproxy", version, "ssh's ProxyCommand for Converge.")
   .argument("[client-url]", "https://host[/context]/client/ID (or CONVERGE_CLIENT_URL)")
-  .addOption(
-    option("--wait <duration>", "wait so long for an agent that is not there yet")
-      .argParser(duration)
-      .default(0, "not at all"),
-  )
-  .addOption(option("--raw", "connect stdio with any websocket server; no Converge handshake"))
-  .addOption(
-    option(
-      "--listen <[host:]port>",
-      "instead of stdio: each TCP connection is a websocket",
-    ).argParser(listenAddress("127.0.0.1")),
-  )
-  .addOption(option("--fingerprint <SHA256:…>", "refuse any other ssh host key"))
-  .addOption(option("--ca <file>", "trust this authority (PEM) for wss"))
-  .addOption(option("--insecure", "accept any TLS certificate"))
-  .addOption(option("--quiet", "say nothing but errors"))
-  .addOption(option("--log-level <level>", "debug says more").argParser(logLevel).default("info"))
   .addHelpText(
     "after",
     `
@@ -58,33 +42,50 @@ Exit status (ssh itself shows 255): 0 done, 2 usage, 3 relay unreachable, 4 TLS,
 6 refused, 7 no such agent, 8 host key mismatch, 9 agent silent.`,
   );
 
+const readFlags = withFlags(command, [
+  option("--wait <duration>", "wait so long for an agent that is not there yet", {
+    read: duration,
+    otherwise: 0,
+    shown: "not at all",
+  }),
+  option("--raw", "connect stdio with any websocket server; no Converge handshake"),
+  option("--listen <[host:]port>", "instead of stdio: each TCP connection is a websocket", {
+    read: listenAddress("127.0.0.1"),
+  }),
+  option("--fingerprint <SHA256:…>", "refuse any other ssh host key"),
+  option("--ca <file>", "trust this authority (PEM) for wss"),
+  option("--insecure", "accept any TLS certificate"),
+  option("--quiet", "say nothing but errors"),
+  option("--log-level <level>", "debug says more", { read: logLevel, otherwise: "info" }),
+]);
+
 /** Reads the command line and does what it says; resolves with the exit status. */
 export async function run(signal: AbortSignal): Promise<number> {
   const [tool = "", ...rest] = process.argv.slice(2);
   if (tool === "ssh-config") return (await import("./wsproxy-tools.ts")).printSshConfig(rest);
   if (tool === "doctor") return await (await import("./wsproxy-tools.ts")).runDoctor(rest, signal);
   command.parse();
-  const flags = command.opts();
+  const flags = readFlags();
   const text = command.args[0] ?? process.env["CONVERGE_CLIENT_URL"];
   if (!text) {
     standardError.write(command.helpInformation());
     throw new CommanderError(2, "commander.help", "no client URL");
   }
-  const say = sayer(flags["quiet"] ?? false);
+  const say = sayer(flags.quiet ?? false);
   const config: ProxyCommandConfig = {
-    debug: ["debug", "trace"].includes(flags["logLevel"]) ? say : () => {},
-    url: urlArgument(flags["raw"] ? socketServerUrl : relayUrl, text),
-    raw: flags["raw"] ?? false,
-    waitMs: flags["wait"],
-    fingerprint: flags["fingerprint"] ?? null,
-    trust: readTrust(flags["ca"], flags["insecure"] ?? false),
+    debug: ["debug", "trace"].includes(flags.logLevel) ? say : () => {},
+    url: urlArgument(flags.raw ? socketServerUrl : relayUrl, text),
+    raw: flags.raw ?? false,
+    waitMs: flags.wait,
+    fingerprint: flags.fingerprint ?? null,
+    trust: readTrust(flags.ca, flags.insecure ?? false),
   };
   if (config.fingerprint && !isFingerprint(config.fingerprint))
     throw new ConvergeError(
       "CONVERGE_USAGE",
       "--fingerprint is SHA256: and 43 characters, as the agent prints it.",
     );
-  if (flags["listen"]) return await listen(flags["listen"], config, say, signal);
+  if (flags.listen) return await listen(flags.listen, config, say, signal);
   return await join(config, say, signal);
 }
 

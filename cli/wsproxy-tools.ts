@@ -12,7 +12,7 @@ import { standardOutput } from "../src/io/standard-output.ts";
 import { terminalText } from "../src/io/text.ts";
 import { version } from "../src/io/version.ts";
 import { statusOf } from "./exit.ts";
-import { option, program, relayUrl, urlArgument } from "./flags.ts";
+import { option, program, relayUrl, urlArgument, withFlags } from "./flags.ts";
 
 const pin = "--fingerprint is SHA256: and 43 characters, as the agent prints it.";
 
@@ -20,13 +20,15 @@ const pin = "--fingerprint is SHA256: and 43 characters, as the agent prints it.
 export function printSshConfig(args: readonly string[]): number {
   const command = program("wsproxy ssh-config", version, "Prints a block for ~/.ssh/config.")
     .argument("<client-url>", "https://host[/context]/client/ID")
-    .addOption(option("--host-alias <name>", "what to call it (default: ID.converge)"))
-    .addOption(option("--fingerprint <SHA256:…>", "the agent's host key, from the job's log"))
-    .addOption(option("--ca <file>", "trust this authority (PEM) for wss"))
-    .addOption(option("--insecure", "accept any TLS certificate"))
     .addHelpText("after", "\nExample: wsproxy ssh-config URL >> ~/.ssh/config; ssh ID.converge");
+  const readFlags = withFlags(command, [
+    option("--host-alias <name>", "what to call it (default: ID.converge)"),
+    option("--fingerprint <SHA256:…>", "the agent's host key, from the job's log"),
+    option("--ca <file>", "trust this authority (PEM) for wss"),
+    option("--insecure", "accept any TLS certificate"),
+  ]);
   command.parse(args, { from: "user" });
-  const flags = command.opts();
+  const flags = readFlags();
   const url = urlArgument(relayUrl, command.args[0] ?? "");
   const [, id = ""] = /\/client\/([^/]+)\/?$/.exec(url.pathname) ?? [];
   if (!isRendezvousId(id))
@@ -34,18 +36,18 @@ export function printSshConfig(args: readonly string[]): number {
       "CONVERGE_USAGE",
       "The URL ends with /client/ID, as the job prints it.",
     );
-  const alias = flags["hostAlias"] ?? `${id}.converge`;
+  const alias = flags.hostAlias ?? `${id}.converge`;
   if (!/^\w[\w.-]*$/.test(alias))
     throw new ConvergeError("CONVERGE_USAGE", "A --host-alias is of A-Z a-z 0-9 . _ - only.");
-  const fingerprint = flags["fingerprint"] ?? null;
+  const fingerprint = flags.fingerprint ?? null;
   if (fingerprint && !isFingerprint(fingerprint)) throw new ConvergeError("CONVERGE_USAGE", pin);
   standardOutput.write(
     sshConfig(alias, id, {
       clientUrl: url.href.replace(/\/+$/, ""),
       fingerprint,
-      insecure: flags["insecure"] ?? false,
+      insecure: flags.insecure ?? false,
       system: process.platform === "win32" ? "windows" : "unix",
-      more: flags["ca"] ? ["--ca", resolve(flags["ca"])] : [],
+      more: flags.ca ? ["--ca", resolve(flags.ca)] : [],
     }),
   );
   return 0;
@@ -53,14 +55,18 @@ export function printSshConfig(args: readonly string[]): number {
 
 /** One line a check, and under a failed one what to do; the exit status is the first failure's. */
 export async function runDoctor(args: readonly string[], signal: AbortSignal): Promise<number> {
-  const command = program("wsproxy doctor", version, "Checks the way to a relay.")
-    .argument("<relay-url>", "https://host[/context]")
-    .addOption(option("--ca <file>", "trust this authority (PEM) for wss"))
-    .addOption(option("--insecure", "accept any TLS certificate"));
+  const command = program("wsproxy doctor", version, "Checks the way to a relay.").argument(
+    "<relay-url>",
+    "https://host[/context]",
+  );
+  const readFlags = withFlags(command, [
+    option("--ca <file>", "trust this authority (PEM) for wss"),
+    option("--insecure", "accept any TLS certificate"),
+  ]);
   command.parse(args, { from: "user" });
-  const flags = command.opts();
+  const flags = readFlags();
   const url = urlArgument(relayUrl, command.args[0] ?? "");
-  const trust = readTrust(flags["ca"], flags["insecure"] ?? false);
+  const trust = readTrust(flags.ca, flags.insecure ?? false);
   let status = 0;
   for await (const { name, state, said, fix, code } of examine(url, trust, signal)) {
     const lines = [`${state.padEnd(5)}${name.padEnd(11)}${said}\n`];

@@ -1,56 +1,22 @@
 /**
- * Architecture: who may import whom. A folder may import itself and what its row names; type
- * imports count. Every file opens by saying what it is, and none is long enough for two ideas.
+ * Architecture: who may import whom, room by room, and that nothing goes in a circle; type imports
+ * count. Every file opens by saying what it is, and none is long enough for two ideas.
  */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { test } from "node:test";
+import { mayImport, roomOf, rooms } from "./support/rooms.ts";
 
 const root = resolve(import.meta.dirname, "..");
-
-const may: Record<string, readonly string[]> = {
-  "src/machines": ["xstate"],
-  "src/actors": ["src/machines", "xstate", "rxjs"],
-  "src/io": [
-    "src/machines",
-    "src/actors",
-    "node:*",
-    "ws",
-    "ssh2",
-    "ssh2/lib/protocol/constants.js",
-    "ssh2/lib/protocol/crypto.js",
-    "ssh2/lib/protocol/kex.js",
-    "@noble/post-quantum/ml-kem.js",
-    "@oqs/liboqs-js",
-    "rxjs",
-    "pino",
-    "prom-client",
-    "fastify",
-    "@fastify/static",
-    "@fastify/compress",
-    "cookie",
-    "valibot",
-    "proxy-addr",
-    "https-proxy-agent",
-    "jose",
-    "@lydell/node-pty",
-  ],
-  web: ["src/machines", "src/actors", "preact", "@preact/signals", "preact-render-to-string"],
-  cli: ["src/machines", "src/actors", "src/io", "web", "node:*", "commander"],
-};
 
 /** The longest a file may be; a few lines over the 250 that two ideas make. */
 const linesMost = 300;
 
-const layerOf = (path: string): string | undefined =>
-  Object.keys(may).find((layer) => path === layer || path.startsWith(`${layer}/`));
-
-const layers = Object.keys(may).filter((layer) => existsSync(join(root, layer)));
-const sources = layers.flatMap((layer) =>
-  readdirSync(join(root, layer), { recursive: true, encoding: "utf8" })
+const sources = ["src", "web", "cli"].flatMap((top) =>
+  readdirSync(join(root, top), { recursive: true, encoding: "utf8" })
     .filter((name) => /\.tsx?$/.test(name))
-    .map((name) => join(layer, name)),
+    .map((name) => join(top, name)),
 );
 
 /** Module names in `import … from`, `export … from`, `import "…"` and `import("…")`. */
@@ -62,16 +28,31 @@ function importsOf(text: string): string[] {
   return [...statements, ...calls].map(([, from, bare]) => from ?? bare ?? "");
 }
 
-for (const file of sources) {
-  const text = readFileSync(join(root, file), "utf8");
-  test(`${file} imports only what its layer may`, () => {
-    const layer = layerOf(file) ?? "";
-    for (const from of importsOf(text)) {
-      const target = from.startsWith(".")
-        ? relative(root, resolve(root, dirname(file), from))
-        : from;
-      const name = layerOf(target) ?? (target.startsWith("node:") ? "node:*" : target);
-      assert.ok(name === layer || may[layer]?.includes(name), `${layer} may not import ${from}`);
+const texts = new Map(sources.map((file) => [file, readFileSync(join(root, file), "utf8")]));
+
+/** What a file imports: paths from the root, and names of modules. */
+const imports = new Map(
+  [...texts].map(([file, text]) => [
+    file,
+    importsOf(text).map((from) =>
+      from.startsWith(".") ? relative(root, resolve(root, dirname(file), from)) : from,
+    ),
+  ]),
+);
+
+/** Why a file may not import something, a sentence; null when it may. */
+function breach(file: string, target: string): string | null {
+  const room = roomOf(file);
+  if (!room) return `${file} stands in no room: give its folder a row in test/support/rooms.ts.`;
+  if (mayImport(room, roomOf(target) ?? target)) return null;
+  return `The room ${room} may not import ${target}, and ${file} does.`;
+}
+
+for (const [file, text] of texts) {
+  test(`${file} imports only what its room may`, () => {
+    for (const target of imports.get(file) ?? []) {
+      const why = breach(file, target);
+      assert.ok(why === null, why ?? "");
     }
   });
   test(`${file} opens by saying what it is, and is one idea long`, () => {
@@ -79,6 +60,88 @@ for (const file of sources) {
     assert.ok(text.split("\n").length <= linesMost, "more than one idea: split it");
   });
 }
+
+for (const [file, target, want] of [
+  [
+    "src/io/relay/links.ts",
+    "ssh2",
+    "The room src/io/relay may not import ssh2, and src/io/relay/links.ts does.",
+  ],
+  [
+    "src/io/relay/links.ts",
+    "src/io/agent/ports.ts",
+    "The room src/io/relay may not import src/io/agent/ports.ts, and src/io/relay/links.ts does.",
+  ],
+  [
+    "src/io/relay/http/pages.ts",
+    "node:child_process",
+    "The room src/io/relay/http may not import node:child_process, and src/io/relay/http/pages.ts does.",
+  ],
+  [
+    "src/io/agent/ssh/server.ts",
+    "ws",
+    "The room src/io/agent/ssh may not import ws, and src/io/agent/ssh/server.ts does.",
+  ],
+  [
+    "src/io/agent/sftp/paths.ts",
+    "src/actors/errors.ts",
+    "The room src/io/agent/sftp may not import src/actors/errors.ts, and src/io/agent/sftp/paths.ts does.",
+  ],
+  [
+    "src/odd.ts",
+    "ws",
+    "src/odd.ts stands in no room: give its folder a row in test/support/rooms.ts.",
+  ],
+  ["src/io/agent/sftp/paths.ts", "node:fs", null],
+  ["src/io/relay/links.ts", "src/io/log.ts", null],
+] as const)
+  test(`the law: ${file} imports ${target}`, () => assert.equal(breach(file, target), want));
+
+test("the relay's rooms may import nothing that could read a session", () => {
+  const relay = Object.keys(rooms).filter((room) => room.startsWith("src/io/relay"));
+  const reading = ["ssh2", "ssh2/lib/protocol/crypto.js", "node:child_process"];
+  const others = Object.keys(rooms).filter((room) =>
+    /^src\/io\/(?:agent|client|dial|ssh2)\b/.test(room),
+  );
+  for (const room of relay)
+    for (const name of [...reading, ...others])
+      assert.ok(!mayImport(room, name), `${room} may import ${name}`);
+});
+
+test("a room is where its row says, and no row is of nothing", () => {
+  const used = new Set(sources.map(roomOf));
+  assert.deepEqual(
+    Object.keys(rooms).filter((room) => !used.has(room)),
+    [],
+  );
+});
+
+/** A way from a file back to itself; empty when there is none. */
+function circle(): string[] {
+  const done = new Set<string>();
+  const way: string[] = [];
+  const walk = (file: string): string[] => {
+    if (way.includes(file)) return [...way.slice(way.indexOf(file)), file];
+    if (done.has(file)) return [];
+    way.push(file);
+    for (const target of imports.get(file) ?? []) {
+      const found = walk(target);
+      if (found.length > 0) return found;
+    }
+    way.pop();
+    done.add(file);
+    return [];
+  };
+  for (const file of sources) {
+    const found = walk(file);
+    if (found.length > 0) return found;
+  }
+  return [];
+}
+
+test("nothing imports itself, by whatever way, type imports included", () => {
+  assert.deepEqual(circle(), []);
+});
 
 test("ssh2's native addon is not there, since it breaks OpenSSH's default cipher", async () => {
   const { createRequire } = await import("node:module");

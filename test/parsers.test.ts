@@ -15,7 +15,7 @@ import { pinHostKey } from "../src/io/client/host-key-pin.ts";
 import { derivedId, isAnswer, looksDerived } from "../src/io/protocol/identity.ts";
 import { readFromAgent, readToAgent, readToClient } from "../src/io/protocol/messages.ts";
 import { isRendezvousId } from "../src/io/protocol/wire.ts";
-import { pathOf, readDoor } from "../src/io/relay/admission/routes.ts";
+import { pathOf, readRoute } from "../src/io/relay/admission/routes.ts";
 import { plainText } from "../src/io/text.ts";
 import { problemsOf, readChoices, writeChoices } from "../web/choices.ts";
 import { commandsFor } from "../web/commands.ts";
@@ -124,10 +124,10 @@ property(
     fc.constantFrom("", "/ci"),
   ),
   ([target, context]) => {
-    const door = readDoor(target, context);
-    if (door.kind === "agent" || door.kind === "client") assert.ok(isRendezvousId(door.id));
-    if (door.kind === "client") assert.ok(door.waitMs >= 0 && door.waitMs <= 3_600_000);
-    if (door.kind === "none") assert.ok(door.status >= 400 && door.status < 500);
+    const route = readRoute(target, context);
+    if (route.kind === "agent" || route.kind === "client") assert.ok(isRendezvousId(route.id));
+    if (route.kind === "client") assert.ok(route.waitMs >= 0 && route.waitMs <= 3_600_000);
+    if (route.kind === "none") assert.ok(route.status >= 400 && route.status < 500);
     assert.doesNotMatch(pathOf(target), /\?/);
   },
 );

@@ -31,7 +31,7 @@ export function ticks(clock: Clock, everyMs: number): Observable<void> {
     const arm = (): void => {
       id = clock.setTimeout(() => {
         out.next();
-        arm();
+        if (!out.closed) arm(); // who has left at this very tick has no timer to take back
       }, everyMs);
     };
     arm();

@@ -14,7 +14,7 @@ import type { AgentStatus, Ending, RendezvousId } from "../machines/vocabulary.t
 import { activity, sampleMs, ticks } from "./activity.ts";
 import type { Clock } from "./clock.ts";
 import { ConvergeError } from "./errors.ts";
-import type { AgentPorts } from "./ports.ts";
+import type { AgentPorts, AgentState } from "./ports.ts";
 import { trace } from "./trace.ts";
 import { wordsFor } from "./words/sentences.ts";
 
@@ -30,12 +30,8 @@ const patienceMs = 60_000;
 
 type Session = ActorRefFrom<typeof agentSessionMachine>;
 
-/** What a running agent can be asked. */
-export interface RunningAgent {
+export interface RunningAgent extends AgentState {
   readonly ended: Promise<Ending>;
-  /** Until the end, if nothing happens. */
-  leftMs(): number;
-  isHeld(): boolean;
 }
 
 /**
@@ -65,6 +61,19 @@ export function startAgent(
   );
 
   const open: Subscription[] = [];
+  let warnings = 0;
+  let ending: Ending["kind"] | undefined;
+  let lastId = config.id;
+  let reported = "";
+  let reportedAtMs = Number.NEGATIVE_INFINITY;
+
+  const state: AgentState = {
+    timeoutMs: config.limits.timeoutMs,
+    rendezvous: () => lastId,
+    leftMs: () => Math.max(0, Math.round(session.getSnapshot().context.deadlineMs - clock.now())),
+    isHeld: () => session.getSnapshot().context.held,
+  };
+  ports.begin(state);
   const feed = (events: Observable<AgentSessionEvent>): void => {
     open.push(events.subscribe((event) => session.send(event)));
   };
@@ -92,22 +101,21 @@ export function startAgent(
     session.send({ type: "RELAY.LOST" });
   });
   uplink.on("retrying", ({ why }) => ports.log.warn({ why }, "relay not reached, trying again"));
-  let warnings = 0;
-  let ending: Ending["kind"] | undefined;
-  let lastId = config.id;
-  let reported = "";
-  let reportedAtMs = Number.NEGATIVE_INFINITY;
-
-  const leftMs = (): number =>
-    Math.max(0, Math.round(session.getSnapshot().context.deadlineMs - clock.now()));
-  const report = (state: AgentStatus["state"]): void => {
+  const report = (reached: AgentStatus["state"]): void => {
     const { deadlineMs, held } = session.getSnapshot().context;
     const clients = ports.reports();
-    const now = JSON.stringify([state, Math.round(deadlineMs / 1_000), held, clients, warnings]);
+    const now = JSON.stringify([reached, Math.round(deadlineMs / 1_000), held, clients, warnings]);
     if (now === reported) return;
     reported = now;
     reportedAtMs = clock.now();
-    ports.report({ state, leftMs: leftMs(), held, clients, warnings, ...(ending && { ending }) });
+    ports.report({
+      state: reached,
+      leftMs: state.leftMs(),
+      held,
+      clients,
+      warnings,
+      ...(ending && { ending }),
+    });
   };
 
   session.start();
@@ -158,7 +166,7 @@ export function startAgent(
       throw error;
     },
   );
-  return { ended, leftMs, isHeld: () => session.getSnapshot().context.held };
+  return { ...state, ended };
 }
 
 function refusalOf(ending: UplinkEnding, relay: string): ConvergeError {

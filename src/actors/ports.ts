@@ -6,7 +6,7 @@ import type { Observable } from "rxjs";
 import type { HoldEvent } from "../machines/hold.ts";
 import type { ClientNews } from "../machines/notices.ts";
 import type { PairingContext } from "../machines/pairing.ts";
-import type { RelayEvent } from "../machines/relay.ts";
+import type { RelayEvent } from "../machines/relay-events.ts";
 import type { Registered } from "../machines/uplink.ts";
 import type {
   AgentStatus,
@@ -80,9 +80,22 @@ export interface RelayEnding {
   readonly times: number;
 }
 
+/** What a running agent can be asked. */
+export interface AgentState {
+  /** How much each activity gives. */
+  readonly timeoutMs: number;
+  /** The id in use now, which may be another than the one that was asked for. */
+  rendezvous(): RendezvousId;
+  /** Until the end, if nothing happens. */
+  leftMs(): number;
+  isHeld(): boolean;
+}
+
 /** The agent's ssh server, files and link to the relay. */
 export interface AgentPorts {
   readonly log: Log;
+  /** Called once, before anything else: whom sessions can ask how things stand. */
+  begin(state: AgentState): void;
   readonly meter: Meter;
   /** Clients that logged in, left, or were lost. */
   readonly clients: Observable<ClientNews>;

@@ -4,11 +4,12 @@
  */
 import { type ActorRefFrom, createActor, waitFor } from "xstate";
 import { type PairingContext, pairingMachine } from "../machines/pairing.ts";
-import { type RelayEvent, relayMachine } from "../machines/relay.ts";
+import { relayMachine } from "../machines/relay.ts";
+import type { RelayEvent } from "../machines/relay-events.ts";
 import type { LinkId, RendezvousId, SpliceReport } from "../machines/vocabulary.ts";
 import type { Clock } from "./clock.ts";
 import { confine, faultsIn } from "./confine.ts";
-import { clientEnded, pass } from "./observe/recorder.ts";
+import { clientEnded, clientJoined, factsOf } from "./observe/recorder.ts";
 import type { RelayPorts } from "./ports.ts";
 import { trace } from "./trace.ts";
 
@@ -63,10 +64,12 @@ export function startRelay(ports: RelayPorts, clock: Clock, limits: RelayLimits)
     actions: {
       tellWaiting: (_, { client, waitMs }) => ports.tellWaiting(client, waitMs),
       summonAgent: step(({ pairing }) => ports.summon(pairing, leftMs(pairing.id))),
-      splice: (_, { ticket, client, agent }) => {
+      splice: (_, { pairing }) => {
+        const { ticket, client, dialled } = pairing;
         const ended = (report: SpliceReport): void =>
           actor.send({ type: "SPLICE.ENDED", ticket, report });
-        if (!ports.splice(client, agent, ended)) actor.send({ type: "SPLICE.FAILED", ticket });
+        if (dialled && ports.splice(client, dialled, ended)) ports.record(clientJoined(pairing));
+        else actor.send({ type: "SPLICE.FAILED", ticket });
       },
       hangUp: step(({ pairing }) => {
         ports.record(clientEnded(pairing, clock.wall()));
@@ -102,11 +105,14 @@ export function startRelay(ports: RelayPorts, clock: Clock, limits: RelayLimits)
       });
     },
   });
+  actor.on("*", (news) => {
+    for (const fact of factsOf(news, clock.wall())) ports.record(fact);
+  });
   actor.start();
   const arrive = confine(
     fault,
     "arrival",
-    (event: RelayEvent) => pass(event, actor, clock.wall(), ports.record),
+    (event: RelayEvent) => actor.send(event),
     (event) => {
       for (const link of linksOf(event)) ports.drop(link);
     },

@@ -1,9 +1,8 @@
 /**
- * Log: one JSON line for each fact, on stderr; text where a person watches a terminal. Facts about
+ * Log: one JSON line for each thing that happened, on stderr; text where a person watches a terminal. Facts about
  * sessions, never their content. Which lines there are is in docs/log-schema.json.
  */
 import { type DestinationStream, pino } from "pino";
-import type { RelayFact } from "../actors/observe/facts.ts";
 import type { Log } from "../actors/ports.ts";
 import type { LogLevel } from "./log-levels.ts";
 import { standardError } from "./standard-output.ts";
@@ -47,12 +46,6 @@ export function openLog(program: string, level: LogLevel, sink = stderrOf(progra
     },
     destination,
   );
-}
-
-/** A fact as its line: what happened is the message, its nouns are the fields. */
-export function writeFact(log: Log, { type, ...fields }: RelayFact): void {
-  if (type === "control message malformed") log.warn(fields, type);
-  else log.info(fields, type);
 }
 
 /** A JSON line as text: `10:42:07 info client logged in id=job-7 client=192.0.2.1`. */

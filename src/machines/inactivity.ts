@@ -88,9 +88,11 @@ function after(context: Context, event: InactivityEvent): Context {
     ...(event.type === "TIMEOUT.SET" && { timeoutMs: event.timeoutMs }),
   };
   const isMoved = deadlineOf(times) !== deadlineOf(context);
+  // Another timeout has other marks, also where the cap holds the deadline in its place.
+  const areNew = isMoved || times.timeoutMs !== context.timeoutMs;
   return {
     ...times,
-    given: isMoved ? passedOver(times) : context.given,
+    given: areNew ? passedOver(times) : context.given,
     stands: context.stands && !isMoved,
   };
 }

@@ -86,7 +86,7 @@ export const pairingMachine = setup({
     tellWaiting: (_, _params: { client: LinkId; waitMs: number }) => {},
     summonAgent: (_, _params: { pairing: PairingContext }) => {},
     /** Not an actor of its own: thousands may run, and it would be larger than this machine's. */
-    splice: (_, _params: { ticket: Ticket; client: LinkId; agent: LinkId }) => {},
+    splice: (_, _params: { pairing: PairingContext }) => {},
     hangUp: (_, _params: { pairing: PairingContext }) => {},
     noteAgent: assign((_, { agent, atMs }: { agent: AgentPresence; atMs: number }) => ({
       agent,
@@ -189,13 +189,7 @@ export const pairingMachine = setup({
     },
     spliced: {
       description: "Bytes flow. With nothing to do the machine goes to sleep, and is woken here.",
-      entry: {
-        type: "splice",
-        params: ({ context, event }) => {
-          if (event.type !== "AGENT.DIALLED") throw new Error("unreachable");
-          return { ticket: context.ticket, client: context.client, agent: event.link };
-        },
-      },
+      entry: { type: "splice", params: ({ context }) => ({ pairing: context }) },
       always: "asleep",
       on: {
         "SPLICE.ENDED": {

@@ -106,10 +106,10 @@ export class Registry {
     return ids.find(isFree) ?? null;
   }
 
-  /** The control link that a registration replaces: an agent that came back before its loss was seen. */
-  formerLink(registration: Registration): LinkId | null {
+  /** Whom a registration replaces: a lost agent, or one that came back before its loss was seen. */
+  formerOf(registration: Registration): AgentEntry | null {
     const id = this.idFor(registration);
-    return (id === null ? undefined : this.#agents.get(id)?.control) ?? null;
+    return (id === null ? undefined : this.#agents.get(id)) ?? null;
   }
 
   /** The id under which it was admitted; null before that. */

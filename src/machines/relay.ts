@@ -5,75 +5,35 @@
  * The owner keeps it while it is lost, for as long as it is remembered. Whether a key was really
  * proven, and which spare ids there are, was settled before the event came here.
  */
-import { setup } from "xstate";
-import type { PairingEnded, pairingMachine } from "./pairing.ts";
+import { emit, enqueueActions, setup } from "xstate";
+import type { pairingMachine } from "./pairing.ts";
 import { Pairings } from "./pairings.ts";
-import { type Memory, type Registration, Registry } from "./registry.ts";
-import type {
-  AgentStatus,
-  ClientFacts,
-  ClientReport,
-  LinkId,
-  RendezvousId,
-  SpliceReport,
-  Ticket,
-} from "./vocabulary.ts";
+import { type AgentEntry, type Memory, type Registration, Registry } from "./registry.ts";
+import {
+  type ClientNote,
+  type Knock,
+  type Leave,
+  type Loss,
+  type RelayEvent,
+  type RelayNews,
+  type Report,
+  type SpliceEnd,
+  seenOf,
+} from "./relay-events.ts";
+import type { AgentOutcome, ClientReport, LinkId, RendezvousId, Ticket } from "./vocabulary.ts";
 
-export interface Knock {
-  readonly id: RendezvousId;
-  readonly ticket: Ticket;
-  readonly client: LinkId;
-  readonly facts: ClientFacts;
-  readonly waitMs: number;
-  readonly atMs: number;
+/** Passes a report to its pairing, if that is of `id`, and says what was new in it. */
+function pass(
+  pairings: Pairings,
+  id: RendezvousId,
+  report: ClientReport,
+): ReturnType<typeof seenOf> {
+  const before = pairings.of(report.ticket)?.context;
+  if (before?.id !== id) return null;
+  pairings.send(report.ticket, { type: "CLIENT.REPORTED", report });
+  const now = pairings.of(report.ticket)?.context;
+  return now ? seenOf(now, before.report) : null;
 }
-
-interface Report {
-  readonly id: RendezvousId;
-  readonly control: LinkId;
-  readonly status: AgentStatus;
-  readonly atMs: number;
-}
-
-interface ClientNote {
-  readonly id: RendezvousId;
-  readonly control: LinkId;
-  readonly report: ClientReport;
-}
-
-interface Loss {
-  readonly id: RendezvousId;
-  readonly control: LinkId;
-  readonly atMs: number;
-  /** Whether it was the relay that closed the link, as it ends. */
-  readonly byRelay: boolean;
-}
-
-interface Leave {
-  readonly id: RendezvousId;
-  readonly control: LinkId;
-}
-
-interface SpliceEnd {
-  readonly ticket: Ticket;
-  readonly report: SpliceReport;
-}
-
-export type RelayEvent =
-  | ({ type: "AGENT.REGISTERED" } & Registration)
-  | ({ type: "AGENT.REPORTED" } & Report)
-  /** One client logged in, or started something; between two full reports. */
-  | ({ type: "CLIENT.REPORTED" } & ClientNote)
-  /** Its link broke: it may come back. */
-  | ({ type: "AGENT.LOST" } & Loss)
-  /** It closed its link in order: the job is over, and the id is free. */
-  | ({ type: "AGENT.LEFT" } & Leave)
-  | ({ type: "CLIENT.KNOCKED" } & Knock)
-  | { type: "AGENT.DIALLED"; ticket: Ticket; link: LinkId; atMs: number }
-  | { type: "CLIENT.GONE"; ticket: Ticket }
-  | ({ type: "SPLICE.ENDED" } & SpliceEnd)
-  | { type: "SPLICE.FAILED"; ticket: Ticket }
-  | PairingEnded;
 
 export interface RelayInput extends Memory {
   /** How long an agent may take to dial back. */
@@ -93,6 +53,7 @@ export const relayMachine = setup({
     input: {} as RelayInput,
     context: {} as RelayContext,
     events: {} as RelayEvent,
+    emitted: {} as RelayNews,
   },
   guards: {
     anIdIsFree: ({ context }, registration: Registration) =>
@@ -108,16 +69,40 @@ export const relayMachine = setup({
     welcomeAgent: (_, _params: { control: LinkId; id: RendezvousId | null }) => {},
     turnAway: (_, _params: { control: LinkId }) => {},
     dismissFormer: (_, _params: { control: LinkId | null }) => {},
+    tellArrival: emit((_, news: Omit<Extract<RelayNews, { type: "AGENT.CAME" }>, "type">) => ({
+      type: "AGENT.CAME",
+      ...news,
+    })),
+    tellTurnedAway: emit((_, registration: Registration) => ({
+      type: "AGENT.TURNED.AWAY",
+      registration,
+    })),
+    tellEnd: enqueueActions(
+      ({ enqueue }, end: { entry: AgentEntry | null; outcome: AgentOutcome }) => {
+        const { entry, outcome } = end;
+        if (entry?.control) enqueue.emit({ type: "AGENT.WENT", entry, outcome });
+      },
+    ),
+    tellStatus: enqueueActions(({ context, enqueue }, { id, status }: Report) => {
+      const before = context.agents.get(id)?.status;
+      const times = (status.warnings ?? 0) - (before?.warnings ?? 0);
+      if (times > 0) enqueue.emit({ type: "AGENT.WARNED", id, times });
+      if (status.held && !before?.held) enqueue.emit({ type: "AGENT.HELD", id });
+    }),
+    tellKnock: emit((_, knock: Knock) => ({ type: "CLIENT.CAME", knock })),
     admitAgent: ({ context }, registration: Registration) => context.agents.admit(registration),
     noteStatus: ({ context }, { id, status, atMs }: Report) =>
       context.agents.note(id, status, atMs),
-    passReports: ({ context: { pairings } }, { id, status }: Report) => {
-      for (const report of status.clients)
-        if (pairings.of(report.ticket)?.context.id === id)
-          pairings.send(report.ticket, { type: "CLIENT.REPORTED", report });
-    },
-    passReport: ({ context }, { report }: ClientNote) =>
-      context.pairings.send(report.ticket, { type: "CLIENT.REPORTED", report }),
+    passReports: enqueueActions(({ context: { pairings }, enqueue }, { id, status }: Report) => {
+      for (const report of status.clients) {
+        const seen = pass(pairings, id, report);
+        if (seen) enqueue.emit(seen);
+      }
+    }),
+    passReport: enqueueActions(({ context: { pairings }, enqueue }, { id, report }: ClientNote) => {
+      const seen = pass(pairings, id, report);
+      if (seen) enqueue.emit(seen);
+    }),
     noteLoss: ({ context }, { id, atMs }: Loss) => context.agents.lose(id, atMs),
     forgetAgent: ({ context }, { id }: Leave) => context.agents.forget(id),
     openPairing: ({ context, self }, { id, ticket, client, facts, waitMs, atMs }: Knock) => {
@@ -168,8 +153,25 @@ export const relayMachine = setup({
             guard: { type: "anIdIsFree", params: ({ event }) => event },
             actions: [
               {
+                type: "tellEnd",
+                params: ({ context, event }) => ({
+                  entry: context.agents.formerOf(event),
+                  outcome: "superseded",
+                }),
+              },
+              {
+                type: "tellArrival",
+                params: ({ context, event }) => ({
+                  registration: event,
+                  id: context.agents.idFor(event) ?? event.asked,
+                  former: context.agents.formerOf(event),
+                }),
+              },
+              {
                 type: "dismissFormer",
-                params: ({ context, event }) => ({ control: context.agents.formerLink(event) }),
+                params: ({ context, event }) => ({
+                  control: context.agents.formerOf(event)?.control ?? null,
+                }),
               },
               { type: "admitAgent", params: ({ event }) => event },
               {
@@ -182,11 +184,17 @@ export const relayMachine = setup({
               { type: "presentAgent", params: ({ event }) => event },
             ],
           },
-          { actions: { type: "turnAway", params: ({ event }) => ({ control: event.control }) } },
+          {
+            actions: [
+              { type: "tellTurnedAway", params: ({ event }) => event },
+              { type: "turnAway", params: ({ event }) => ({ control: event.control }) },
+            ],
+          },
         ],
         "AGENT.REPORTED": {
           guard: { type: "isCurrentLink", params: ({ event }) => event },
           actions: [
+            { type: "tellStatus", params: ({ event }) => event },
             { type: "noteStatus", params: ({ event }) => event },
             { type: "passReports", params: ({ event }) => event },
           ],
@@ -197,14 +205,36 @@ export const relayMachine = setup({
         },
         "AGENT.LOST": {
           guard: { type: "isCurrentLink", params: ({ event }) => event },
-          actions: { type: "noteLoss", params: ({ event }) => event },
+          actions: [
+            {
+              type: "tellEnd",
+              params: ({ context, event }) => ({
+                entry: context.agents.get(event.id) ?? null,
+                outcome: event.byRelay ? "relay ended" : "lost",
+              }),
+            },
+            { type: "noteLoss", params: ({ event }) => event },
+          ],
         },
         "AGENT.LEFT": {
           guard: { type: "isCurrentLink", params: ({ event }) => event },
-          actions: { type: "forgetAgent", params: ({ event }) => event },
+          actions: [
+            {
+              type: "tellEnd",
+              params: ({ context, event }) => ({
+                entry: context.agents.get(event.id) ?? null,
+                outcome: "left",
+              }),
+            },
+            { type: "forgetAgent", params: ({ event }) => event },
+          ],
         },
         "CLIENT.KNOCKED": {
-          actions: { type: "openPairing", params: ({ event }) => event },
+          description: "Told first: without an agent it is over as soon as it has begun.",
+          actions: [
+            { type: "tellKnock", params: ({ event }) => event },
+            { type: "openPairing", params: ({ event }) => event },
+          ],
         },
         "AGENT.DIALLED": {
           guard: { type: "isPairing", params: ({ event }) => event },

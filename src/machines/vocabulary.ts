@@ -55,12 +55,16 @@ export interface AgentStatus {
   readonly ending?: Ending["kind"] | undefined;
 }
 
-/** Bytes that passed a splice, and who hung up first. */
-export interface SpliceReport {
-  readonly clientBytes: number;
-  readonly agentBytes: number;
+/** Bytes that passed a splice; counted while they flow, and anybody may look. */
+export interface Counts {
+  clientBytes: number;
+  agentBytes: number;
   /** How often one side was made to wait since the other took its bytes too slowly. */
-  readonly pauses: number;
+  pauses: number;
+}
+
+/** What passed, and who hung up first. */
+export interface SpliceReport extends Readonly<Counts> {
   readonly endedBy: "client" | "agent" | "relay";
 }
 
@@ -71,6 +75,10 @@ export type PairingOutcome =
   | { readonly kind: "client gave up" }
   | { readonly kind: "no such rendezvous" }
   | { readonly kind: "broken" };
+
+/** How the time of an agent on one control link finished. */
+export const agentOutcomes = ["left", "lost", "superseded", "relay ended"] as const;
+export type AgentOutcome = (typeof agentOutcomes)[number];
 
 /** How an agent session finished. */
 export type Ending =

@@ -9,11 +9,14 @@ import {
   logLevel,
   names,
   option,
+  program,
   proxyRange,
   relayUrl,
+  several,
   timeout,
   urlArgument,
   webUrl,
+  withFlags,
 } from "../../cli/flags.ts";
 
 const good: [string, (text: string) => unknown, string, unknown][] = [
@@ -85,4 +88,40 @@ test("a bad URL is repeated without its secrets", () => {
   assert.throws(() => urlArgument(relayUrl, "https://ann:word@relay/x?token=1"), {
     message: "https://relay/x: A relay's URL has no user, no ? and no #.",
   });
+});
+
+test("flags are read under commander's names, each as what it is, and a misspelt one does not compile", () => {
+  const command = program("program", "0", "");
+  const readFlags = withFlags(command, [
+    option("--keys-file <file>", ""),
+    option("--keys-url <url>", "", { read: several(webUrl), otherwise: [] }),
+    option("--max-duration <duration>", "", { read: duration }),
+    option("--linger <duration>", "", { read: duration, otherwise: 0, shown: "0s" }),
+    option("--read-only", ""),
+    option("--json", ""),
+    option("--no-port-forwarding", ""),
+  ]);
+  command.parse(["--keys-file", "f", "--max-duration", "2s", "--read-only"], { from: "user" });
+  const flags: {
+    keysFile: string | undefined;
+    keysUrl: string[];
+    maxDuration: number | undefined;
+    linger: number;
+    readOnly: boolean | undefined;
+    json: boolean | undefined;
+    portForwarding: boolean;
+  } = readFlags();
+  assert.deepEqual(flags, {
+    keysFile: "f",
+    keysUrl: [],
+    maxDuration: 2_000,
+    linger: 0,
+    readOnly: true,
+    portForwarding: true,
+  });
+  // @ts-expect-error It is keysFile.
+  assert.equal(readFlags().keyFile, undefined);
+  // @ts-expect-error It may not be given.
+  const maxDuration: number = readFlags().maxDuration;
+  assert.equal(maxDuration, 2_000);
 });

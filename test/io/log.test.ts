@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openLog, writeFact } from "../../src/io/log.ts";
+import { openLog } from "../../src/io/log.ts";
 import type { LogLevel } from "../../src/io/log-levels.ts";
+import { writeFact } from "../../src/io/relay/fact-lines.ts";
 import type { LinkId, RendezvousId } from "../../src/machines/vocabulary.ts";
 import { faultOf } from "../support/log-schema.ts";
 

@@ -134,3 +134,28 @@ test("the timeout after the first login takes the place of the join timeout", ()
   send({ type: "TIMEOUT.SET", timeoutMs: 10 * minute });
   assert.deepEqual(told(), [`moved ${11 * minute}`]);
 });
+
+test("another timeout has other marks, also where the hard cap stays the deadline", () => {
+  const { clock, send, told } = start({
+    timeoutMs: 3 * minute,
+    warnAtMs: [5 * minute, minute],
+    capAtMs: 2 * minute,
+  });
+  send({ type: "TIMEOUT.SET", timeoutMs: 10 * minute });
+  walk(clock, 2 * minute);
+  const moved = `moved ${2 * minute}`;
+  assert.deepEqual(told(), [moved, moved, `warned ${minute}`]);
+});
+
+test("marks that the former timeout had, and the new one has not, are not counted for it", () => {
+  const { clock, send, told } = start({
+    timeoutMs: 10 * minute,
+    warnAtMs: [5 * minute, minute],
+    capAtMs: 6 * minute,
+  });
+  walk(clock, 2 * minute);
+  send({ type: "TIMEOUT.SET", timeoutMs: 5 * minute });
+  walk(clock, 4 * minute);
+  const moved = `moved ${6 * minute}`;
+  assert.deepEqual(told(), [moved, `warned ${5 * minute}`, moved, `warned ${minute}`]);
+});

@@ -27,7 +27,7 @@ function start() {
   let hangUp: (report: SpliceReport) => void = () => {};
   const pairing = pairingMachine.provide({
     actions: {
-      splice: (_, { ticket }) => {
+      splice: (_, { pairing: { ticket } }) => {
         hangUp = (report) => actor.send({ type: "SPLICE.ENDED", ticket, report });
       },
       tellWaiting: (_, { client, waitMs }) => void done.push(`${client} waits ${waitMs}`),

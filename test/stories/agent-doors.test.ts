@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import ssh2 from "ssh2";
-import { strangersMost } from "../../src/io/agent/ssh/pre-auth.ts";
+import { unauthenticatedMost } from "../../src/io/agent/ssh/pre-auth.ts";
 import { endPrograms, type Program, run } from "../support/child.ts";
 import { freePort } from "../support/ports.ts";
 import { ours } from "../support/programs.ts";
@@ -54,7 +54,7 @@ describe("the agent's ssh server", () => {
   test("strangers by the dozen keep nobody out", async () => {
     const client = `${world.relay.url.href.replace(/\/$/, "")}/client/${world.agent.id}`;
     // From several addresses, each of which has a share only.
-    const links = Array.from({ length: strangersMost + 15 }, (_, n) =>
+    const links = Array.from({ length: unauthenticatedMost + 15 }, (_, n) =>
       stranger(client, null, { headers: { "x-forwarded-for": `192.0.2.${n % 4}` } }),
     );
     await until("all came through", () => links.every((link) => link.isOpen() || link.closed()));
@@ -63,7 +63,7 @@ describe("the agent's ssh server", () => {
     assert.deepEqual([status, stdout.toString()], [0, "in\n"]);
     await until(
       "the rest was put out",
-      () => links.filter((link) => !link.closed()).length <= strangersMost,
+      () => links.filter((link) => !link.closed()).length <= unauthenticatedMost,
     );
     for (const link of links) link.socket.terminate();
   });

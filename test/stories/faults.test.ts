@@ -9,10 +9,11 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { Subject } from "rxjs";
-import { defaultLimits, openThreshold } from "../../src/io/relay/admission/limits.ts";
+import { defaultLimits, openLimits } from "../../src/io/relay/admission/limits.ts";
 import { originOf } from "../../src/io/relay/admission/origin.ts";
+import { openRefusals } from "../../src/io/relay/admission/refusals.ts";
 import { openLinks } from "../../src/io/relay/links.ts";
-import { openDoorway } from "../../src/io/relay/upgrade.ts";
+import { openUpgrades } from "../../src/io/relay/upgrade.ts";
 import { handClock } from "../support/clock.ts";
 import { root } from "../support/shipped.ts";
 import { messages, register, type Stranger, stranger } from "../support/stranger.ts";
@@ -109,7 +110,7 @@ test("a control message whose handling throws ends its link", async () => {
 });
 
 test("an upgrade whose handling throws gets none", async () => {
-  breakOnce(world.clock, "now", () => /threshold/.test(new Error().stack ?? ""));
+  breakOnce(world.clock, "now", () => /admission.limits/.test(new Error().stack ?? ""));
   assert.equal(await answer(stranger(`${base}/client/undisturbed`)), 1006);
   assert.deepEqual(faults(), ["upgrade: injected"]);
 });
@@ -125,7 +126,7 @@ test("a fact that cannot be written is missing, and what it is about goes on", a
   assert.deepEqual(faults(), ["fact: injected"]);
 });
 
-test("a voucher that fails refuses that one agent", async () => {
+test("a token whose judging fails refuses that one agent", async () => {
   const clock = handClock({ pings: false });
   const noted: unknown[] = [];
   const note = (what: string): void => void noted.push(what);
@@ -137,7 +138,6 @@ test("a voucher that fails refuses that one agent", async () => {
     trustProxy: [],
     hasTls: false,
   });
-  const threshold = openThreshold(defaultLimits, links.size, clock);
   const verdicts = [
     () => Promise.reject(new Error("injected")),
     async () => ({
@@ -147,9 +147,19 @@ test("a voucher that fails refuses that one agent", async () => {
     }),
     async () => ({ by: null }),
   ];
-  const voucher = { judge: () => verdicts.shift()?.() ?? { by: null } };
-  const doorway = openDoorway(links, origin, threshold, voucher, "", clock, () => {}, note);
-  const http = createServer().on("upgrade", doorway.upgrade).listen(0, "127.0.0.1");
+  const record = (): void => {};
+  const upgrades = openUpgrades({
+    links,
+    origin,
+    limits: openLimits(defaultLimits, links.size, clock),
+    tokens: { judge: () => verdicts.shift()?.() ?? { by: null } },
+    refusals: openRefusals(origin, record),
+    contextPath: "",
+    clock,
+    record,
+    noteFault: note,
+  });
+  const http = createServer().on("upgrade", upgrades.upgrade).listen(0, "127.0.0.1");
   await once(http, "listening");
   const dial = (): Stranger =>
     stranger(
@@ -172,7 +182,7 @@ test("pages, lists and feeds that cannot be made are 500 or cut, each by itself"
   const rows = { at: "now", isWhole: true, rows: [], gone: [], ...none };
   const live = {
     now: () => rows,
-    census: () => {
+    gauges: () => {
       throw new Error("injected");
     },
     changes: () => changes,

@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, test } from "node:test";
 import { connect as connectTls } from "node:tls";
+import { openFilesIn } from "../../src/io/open-files.ts";
 import {
   answersMost,
   answersPerAddress,
@@ -23,7 +24,6 @@ import {
   waitingPerAddress,
   websocketsIn,
 } from "../../src/io/relay/http/plain-http.ts";
-import { openFilesIn } from "../../src/io/relay/open-files.ts";
 import { certificates } from "../support/certificates.ts";
 import { endPrograms, program } from "../support/child.ts";
 import { handClock } from "../support/clock.ts";

@@ -1,7 +1,7 @@
 /** What a relay records of those who do not behave, or have bad luck: one fact each, in log and metrics. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { census } from "../../src/actors/observe/gauges.ts";
+import { gauges } from "../../src/actors/observe/gauges.ts";
 import { newIdentity } from "../../src/io/protocol/identity.ts";
 import { closeCodes, controlMost, subprotocols } from "../../src/io/protocol/wire.ts";
 import type { Ticket } from "../../src/machines/vocabulary.ts";
@@ -35,7 +35,7 @@ const status = (over: Record<string, unknown> = {}) => ({
   status: { state: "waiting", leftMs: 600_000, held: false, clients: [], ...over },
 });
 
-test("the census is what the list of sessions shows, whatever is going on", async () => {
+test("the gauges are what the list of sessions shows, whatever is going on", async () => {
   const waiting = await register(world.relay.url, "a");
   const held = await register(world.relay.url, "b");
   held.say(status({ state: "held", held: true }));
@@ -56,7 +56,7 @@ test("the census is what the list of sessions shows, whatever is going on", asyn
   await until("it is lost", () => world.relay.rows().some(({ state }) => state === "relay lost"));
 
   const rows = world.relay.rows();
-  const now = census(world.relay.actor.getSnapshot());
+  const now = gauges(world.relay.actor.getSnapshot());
   for (const state of ["waiting", "occupied", "held", "lost", "lingering", "ending"] as const)
     assert.equal(now.agents[state], rows.filter((row) => row.state === state).length, state);
   const clients = rows.flatMap((row) => row.clients);

@@ -1,7 +1,7 @@
 /** The relay's doors: pages of other sites, addresses that guess ids, and ids that are easily guessed. */
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
-import { missesMost } from "../../src/io/relay/admission/misses.ts";
+import { missesMost } from "../../src/io/relay/admission/limits.ts";
 import { endPrograms } from "../support/child.ts";
 import { handClock } from "../support/clock.ts";
 import { agentProgram, relayProgram } from "../support/programs.ts";

@@ -7,13 +7,9 @@ import { createRequire } from "node:module";
 import { isShipped, shippedDoor } from "./shipped.ts";
 
 interface Door {
-  readonly openAgentPorts: typeof import("../../src/io/agent/ports.ts").openAgentPorts;
-  readonly startAgent: typeof import("../../src/actors/agent.ts").startAgent;
+  readonly openAgent: typeof import("../../src/io/agent/agent.ts").openAgent;
 }
 
-export const { openAgentPorts, startAgent }: Door = isShipped
+export const { openAgent }: Door = isShipped
   ? createRequire(import.meta.url)(shippedDoor())
-  : {
-      ...(await import("../../src/io/agent/ports.ts")),
-      ...(await import("../../src/actors/agent.ts")),
-    };
+  : await import("../../src/io/agent/agent.ts");

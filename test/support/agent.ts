@@ -3,12 +3,11 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RunningAgent } from "../../src/actors/agent.ts";
 import type { AgentNews } from "../../src/actors/ports.ts";
-import { helpText } from "../../src/actors/words/sentences.ts";
 import type { AgentPortsConfig } from "../../src/io/agent/ports.ts";
 import { derivedId, newIdentity } from "../../src/io/protocol/identity.ts";
 import { openHostKey } from "../../src/io/ssh2/host-key.ts";
 import type { Ending, RendezvousId } from "../../src/machines/vocabulary.ts";
-import { openAgentPorts, startAgent } from "./agent-door.ts";
+import { openAgent } from "./agent-door.ts";
 import { clean } from "./child.ts";
 import type { HandClock } from "./clock.ts";
 import { type Lines, lines } from "./lines.ts";
@@ -47,7 +46,7 @@ export interface Agent {
  * Starts an agent, in a job's folder of its own inside `dir`; it is not registered yet. `close` stops
  * it and waits for its end.
  */
-export async function openAgent(
+export async function startAgent(
   { dir, relay, clock }: { dir: string; relay: URL; clock: HandClock },
   options: AgentOptions & { keys: string },
 ): Promise<{ agent: Agent; close(): Promise<void> }> {
@@ -60,12 +59,18 @@ export async function openAgent(
   const log = lines();
   const news: AgentNews[] = [];
   const stop = new AbortController();
-  let rendezvous: string = id;
-  let running: RunningAgent | null = null;
   let ending: Ending | Error | null = null;
   const timeoutMs = options.timeoutMs ?? 600_000;
-  const ports = await openAgentPorts(
+  const running = await openAgent(
     {
+      id,
+      limits: {
+        timeoutMs,
+        joinTimeoutMs: options.joinTimeoutMs ?? timeoutMs,
+        warnAtMs: options.warnAtMs ?? [300_000, 60_000, 10_000],
+        lingerMs: options.lingerMs ?? 0,
+        maxDurationMs: options.maxDurationMs ?? null,
+      },
       relay,
       trust: { ca: null, insecure: true },
       identity,
@@ -90,38 +95,10 @@ export async function openAgent(
         agentForwarding: true,
         ...options.allowed,
       },
-      rendezvous: () => rendezvous,
-      welcome: () =>
-        helpText({
-          platform: process.platform,
-          agentdir,
-          leftMs: running?.leftMs() ?? timeoutMs,
-          timeoutMs,
-          held: running?.isHeld() ?? false,
-        }),
-      announce: (item) => {
-        if (item.event === "ready") rendezvous = item.id;
-        news.push(item);
-      },
+      announce: (item) => void news.push(item),
     },
     clock,
     log,
-  );
-  running = startAgent(
-    {
-      id,
-      fingerprint: hostKey.fingerprint,
-      relay: relay.host,
-      limits: {
-        timeoutMs,
-        joinTimeoutMs: options.joinTimeoutMs ?? timeoutMs,
-        warnAtMs: options.warnAtMs ?? [300_000, 60_000, 10_000],
-        lingerMs: options.lingerMs ?? 0,
-        maxDurationMs: options.maxDurationMs ?? null,
-      },
-    },
-    ports,
-    clock,
     stop.signal,
   );
   const ended = running.ended.then(
@@ -141,7 +118,7 @@ export async function openAgent(
     running,
     ending: () => ending,
     stop: () => stop.abort(),
-    rendezvous: () => rendezvous,
+    rendezvous: running.rendezvous,
   };
   return {
     agent,

@@ -1,12 +1,11 @@
 /** Relay: the whole relay in the test's own process, on port 0, by the test's clock. */
-import { liveRoster } from "../../src/actors/observe/live-roster.ts";
 import { type AgentRow, roster } from "../../src/actors/observe/roster.ts";
-import { drained, type RelayActor, startRelay } from "../../src/actors/relay.ts";
+import type { RelayActor } from "../../src/actors/relay.ts";
 import { defaultLimits, type Limits } from "../../src/io/relay/admission/limits.ts";
 import type { OriginConfig } from "../../src/io/relay/admission/origin.ts";
 import { readManifest } from "../../src/io/relay/http/pages.ts";
-import type { HttpServer } from "../../src/io/relay/http/server.ts";
-import { type OpenRelayPorts, openRelayPorts } from "../../src/io/relay/ports.ts";
+import type { OpenRelayPorts } from "../../src/io/relay/ports.ts";
+import { openRelay as startRelay } from "../../src/io/relay/relay.ts";
 import { siteOf } from "../../web/site.tsx";
 import type { HandClock } from "./clock.ts";
 import { type Lines, lines } from "./lines.ts";
@@ -43,31 +42,25 @@ export async function openRelay(
     policy,
     limits: { ...defaultLimits, ...limits },
   };
-  const ports = openRelayPorts(full, clock, log);
-  const actor = startRelay(ports, clock, full.limits);
-  const rows = (): AgentRow[] => roster(actor.getSnapshot(), clock.wall(), ports.countsOf);
   const assets = fresh("dist/assets");
-  const server: HttpServer = await ports.listen(
+  const { actor, ports, server, end } = await startRelay(
+    full,
     { host: "127.0.0.1", port, tls: tls ?? null, metricsAt: null },
     {
       assets,
       downloads: downloads ?? fresh("dist/downloads"),
       bootstrap: fresh("dist/bootstrap"),
       site: siteOf(readManifest(assets), "0.0.0"),
-      live: liveRoster(actor, clock, ports.countsOf),
     },
+    clock,
+    log,
   );
   return {
     actor,
     ports,
     log,
-    rows,
+    rows: () => roster(actor.getSnapshot(), clock.wall(), ports.countsOf),
     url: new URL(`${tls ? "https" : "http"}://127.0.0.1:${server.port}${full.contextPath}`),
-    close: async () => {
-      ports.drain(0);
-      await drained(actor, clock, 0);
-      actor.stop();
-      await server.close();
-    },
+    close: () => end(0),
   };
 }

@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Agent, type AgentOptions, openAgent } from "./agent.ts";
+import { type Agent, type AgentOptions, startAgent } from "./agent.ts";
 import { type Result, run } from "./child.ts";
 import { type HandClock, handClock } from "./clock.ts";
 import { ed25519Pair } from "./ed25519-pair.ts";
@@ -55,7 +55,7 @@ export async function meet(
 
   async function start(options: AgentOptions = {}): Promise<Agent> {
     const place = { dir, relay: world.relay.url, clock };
-    const { agent, close } = await openAgent(place, { keys: own.publicKey, ...options });
+    const { agent, close } = await startAgent(place, { keys: own.publicKey, ...options });
     cleanups.push(close);
     await until("the agent is registered, or ended", () => agent.news.length > 0 || agent.ending());
     return agent;

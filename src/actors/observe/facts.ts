@@ -6,6 +6,7 @@
  */
 import type {
   AgentFacts,
+  AgentOutcome,
   ChannelKind,
   ClientReport,
   Ending,
@@ -41,10 +42,6 @@ export const refusalReasons = [
   "no id free",
 ] as const;
 export type RefusalReason = (typeof refusalReasons)[number];
-
-/** How the time of an agent on one control link finished. */
-export const agentOutcomes = ["left", "lost", "superseded", "relay ended"] as const;
-export type AgentOutcome = (typeof agentOutcomes)[number];
 
 type Login = NonNullable<ClientReport["login"]>;
 

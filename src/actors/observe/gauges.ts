@@ -1,5 +1,5 @@
 /**
- * Census: how many are there now, counted from the relay's snapshot as the sessions page shows it.
+ * Gauges: how many are there now, counted from the relay's snapshot as the sessions page shows it.
  * It knows no names and no addresses: what comes out is as large for a million agents as for one.
  */
 import type { SnapshotFrom } from "xstate";
@@ -11,7 +11,7 @@ export const agentStates = ["waiting", "occupied", "held", "lost", "lingering", 
 export const clientStates = ["waiting", "summoning", "connected"] as const;
 export const channelKinds = ["shell", "exec", "sftp", "forward"] as const;
 
-export interface Census {
+export interface Gauges {
   /** Agents whose control link stands, by what they last said of themselves. */
   readonly agents: Readonly<Record<AgentStatus["state"], number>>;
   readonly clients: Readonly<Record<ClientRow["state"], number>>;
@@ -22,7 +22,7 @@ export interface Census {
 const zeros = <K extends string>(keys: readonly K[]): Record<K, number> =>
   Object.fromEntries(keys.map((key) => [key, 0])) as Record<K, number>;
 
-export function census({ context }: SnapshotFrom<typeof relayMachine>): Census {
+export function gauges({ context }: SnapshotFrom<typeof relayMachine>): Gauges {
   const agents = zeros<AgentStatus["state"]>(agentStates);
   const clients = zeros<ClientRow["state"]>(clientStates);
   const kinds = zeros<ChannelKind>(channelKinds);

@@ -7,7 +7,7 @@ import type { RendezvousId } from "../../machines/vocabulary.ts";
 import { ticks } from "../activity.ts";
 import type { Clock } from "../clock.ts";
 import type { RelayActor } from "../relay.ts";
-import { type Census, census } from "./gauges.ts";
+import { type Gauges, gauges } from "./gauges.ts";
 import { type BytesOf, type RosterPage, type RosterView, rosterPage } from "./roster.ts";
 
 /** What became different of a page; `isWhole` when `rows` are all of it. */
@@ -23,7 +23,7 @@ export interface LiveRoster {
   /** A page as it is. */
   now(view: RosterView): RosterChanges;
   /** How many there are, which is cheaper than rows. */
-  census(): Census;
+  gauges(): Gauges;
   /** Complete rows of what changed; the same stream for everybody who watches the same. */
   changes(view: RosterView): Observable<RosterChanges>;
 }
@@ -65,7 +65,7 @@ export function liveRoster(actor: RelayActor, clock: Clock, bytesOf: BytesOf): L
 
   return {
     now,
-    census: () => census(actor.getSnapshot()),
+    gauges: () => gauges(actor.getSnapshot()),
     changes: (view) => {
       const key = `${view.page} ${view.search}`;
       const shared =

@@ -10,14 +10,14 @@ import { Meter } from "../../actors/activity.ts";
 import type { Clock } from "../../actors/clock.ts";
 import { confineTimers, faultsIn } from "../../actors/confine.ts";
 import { ConvergeError } from "../../actors/errors.ts";
-import type { AgentNews, AgentPorts, Log, RelayEnding } from "../../actors/ports.ts";
+import type { AgentNews, AgentPorts, AgentState, Log, RelayEnding } from "../../actors/ports.ts";
+import { helpText } from "../../actors/words/sentences.ts";
 import type { AgentFacts } from "../../machines/vocabulary.ts";
 import { useFastPoly1305 } from "../ssh2/gaps.ts";
 import type { HostKey } from "../ssh2/host-key.ts";
 import { offerPostQuantum } from "../ssh2/post-quantum.ts";
 import { plainText } from "../text.ts";
 import { version } from "../version.ts";
-import { linkStream, readLinkInPlace } from "../websocket/link-stream.ts";
 import { type ControlLinkConfig, openControlLink } from "./control-link.ts";
 import { openHoldFile } from "./job/hold-file.ts";
 import { withoutSecrets } from "./keys/key-download.ts";
@@ -25,10 +25,11 @@ import { openKeyring } from "./keys/keyring.ts";
 import { reap } from "./shell/reaper.ts";
 import { findShell } from "./shell/shells.ts";
 import { openSshServer, type SshServerConfig } from "./ssh/server.ts";
+import { takeVisit } from "./visits.ts";
 
 export interface AgentPortsConfig
   extends Pick<ControlLinkConfig, "relay" | "trust" | "identity" | "registerToken">,
-    Pick<SshServerConfig, "allowed" | "job" | "welcome" | "rendezvous"> {
+    Pick<SshServerConfig, "allowed" | "job"> {
   readonly agentdir: string;
   readonly hostKey: HostKey;
   readonly keysFile: string;
@@ -65,7 +66,30 @@ export async function openAgentPorts(
   const meter = new Meter();
   const extraKex = await offerPostQuantum(log);
   await useFastPoly1305();
-  const server = openSshServer({ ...config, shell, marker, extraKex }, keyring, meter, clock, log);
+  let state: AgentState | null = null;
+  const server = openSshServer(
+    {
+      ...config,
+      shell,
+      marker,
+      extraKex,
+      rendezvous: () => state?.rendezvous() ?? "",
+      welcome: () =>
+        state
+          ? helpText({
+              platform: process.platform,
+              agentdir: config.agentdir,
+              leftMs: state.leftMs(),
+              timeoutMs: state.timeoutMs,
+              held: state.isHeld(),
+            })
+          : "",
+    },
+    keyring,
+    meter,
+    clock,
+    log,
+  );
   const facts: AgentFacts = {
     host: plainText(hostname(), 100),
     user: userName(),
@@ -80,11 +104,8 @@ export async function openAgentPorts(
     {
       ...config,
       facts,
-      onVisit: (link, ticket, address) => {
-        const stream = linkStream(link);
-        const readInPlace = (): void => readLinkInPlace(link, stream);
-        server.accept({ link, stream, readInPlace, ticket, address });
-      },
+      onVisit: (link, ticket, address) =>
+        takeVisit(link, { ticket, address }, clock, server.accept),
       onRelayEnding: (leftMs, times) => relayEndings.next({ leftMs, times }),
     },
     clock,
@@ -97,6 +118,9 @@ export async function openAgentPorts(
 
   return {
     log,
+    begin: (begun) => {
+      state = begun;
+    },
     meter,
     clients: server.news,
     holdFile,

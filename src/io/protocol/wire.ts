@@ -2,7 +2,7 @@
  * Wire: what relay, agent and wsproxy have agreed on, version 1: names, codes and bounds. What they
  * say to each other is in `messages`, which costs more to load than wsproxy has time for.
  */
-import type { LinkId, PairingOutcome, RendezvousId } from "../../machines/vocabulary.ts";
+import type { RendezvousId } from "../../machines/vocabulary.ts";
 
 export const protocolVersion = 1;
 
@@ -48,22 +48,6 @@ export const closeCodes = {
 
 export type CloseCode = (typeof closeCodes)[keyof typeof closeCodes];
 
-/** What the relay says to a client's link when its pairing is over. The reason is at most 123 bytes. */
-export function farewell(outcome: PairingOutcome): { code: CloseCode; reason: string } {
-  switch (outcome.kind) {
-    case "served":
-      return { code: closeCodes.done, reason: "the other side ended the connection" };
-    case "client gave up":
-      return { code: closeCodes.done, reason: "the client left" };
-    case "no such rendezvous":
-      return { code: closeCodes.noSuchRendezvous, reason: "no agent is registered under this id" };
-    case "agent silent":
-      return { code: closeCodes.agentSilent, reason: "the agent did not answer" };
-    case "broken":
-      return { code: closeCodes.internal, reason: "the connection could not be joined" };
-  }
-}
-
 /** `1–128 of A-Z a-z 0-9 . _ -`; `.` and `..` are refused since URLs swallow them. */
 export function isRendezvousId(text: string): text is RendezvousId {
   return /^[A-Za-z0-9._-]{1,128}$/.test(text) && !/^\.{1,2}$/.test(text);
@@ -72,13 +56,6 @@ export function isRendezvousId(text: string): text is RendezvousId {
 /** The version in a subprotocol name of ours, as people read it; `none` when there is none. */
 export function versionOf(subprotocol: string | undefined): string {
   return /^converge\.\w+\.v(\d{1,6})$/.exec(subprotocol ?? "")?.[1] ?? "none";
-}
-
-/** A name for a link, unique in this process. */
-let links = 0;
-export function nextLink(kind: string): LinkId {
-  links += 1;
-  return `${kind}-${links}` as LinkId;
 }
 
 /** As `ssh-keygen -l` prints a key: SHA-256 in base64 without padding. */

@@ -7,6 +7,7 @@ import type { WebSocket } from "ws";
 import type { Clock } from "../../actors/clock.ts";
 import type { Holder } from "../../machines/vocabulary.ts";
 import { rawOf } from "../websocket/raw-socket.ts";
+import { Bucket, type Rate } from "./admission/rates.ts";
 
 /**
  * At once, and in each second. The largest status costs the relay some 2 ms for its 64 KiB; a fleet
@@ -19,11 +20,11 @@ export const messageBytes = 512;
 /** When so much may be read again, so many links are, those first that wait longest. */
 const turnBytes = 64 * 1024;
 const turnLinks = 64;
+const rate: Rate = { most: budgetBytes, perSecond: budgetPerSecond };
 const turnMs = 1_000 * (turnBytes / budgetPerSecond);
 
 interface Account {
-  left: number;
-  atMs: number;
+  readonly bucket: Bucket;
   readonly reading: Set<WebSocket>;
   readonly waiting: Set<WebSocket>;
   timer: unknown;
@@ -37,14 +38,8 @@ export interface ControlBudget {
 export function openControlBudget(clock: Clock): ControlBudget {
   const accounts = new Map<Holder, Account>();
 
-  const fill = (account: Account): void => {
-    const now = clock.now();
-    const come = ((now - account.atMs) / 1_000) * budgetPerSecond;
-    account.left = Math.min(budgetBytes, account.left + come);
-    account.atMs = now;
-  };
   const wait = (account: Account): void => {
-    const missingMs = (1_000 * (turnBytes - account.left)) / budgetPerSecond;
+    const missingMs = (1_000 * (turnBytes - account.bucket.left)) / budgetPerSecond;
     account.timer ??= clock.setTimeout(
       () => {
         account.timer = null;
@@ -54,8 +49,7 @@ export function openControlBudget(clock: Clock): ControlBudget {
     );
   };
   const turn = (account: Account): void => {
-    fill(account);
-    if (account.left >= turnBytes)
+    if (account.bucket.left >= turnBytes)
       for (const socket of [...account.waiting].slice(0, turnLinks)) {
         account.waiting.delete(socket);
         account.reading.add(socket);
@@ -64,9 +58,7 @@ export function openControlBudget(clock: Clock): ControlBudget {
     if (account.waiting.size > 0) wait(account);
   };
   const pay = (account: Account, bytes: number): void => {
-    fill(account);
-    account.left -= bytes;
-    if (account.left >= 0) return;
+    if (account.bucket.pay(bytes) >= 0) return;
     // All of them, or each would be read once more in this very turn of the loop.
     for (const socket of account.reading) {
       socket.pause();
@@ -79,8 +71,7 @@ export function openControlBudget(clock: Clock): ControlBudget {
   return {
     open: (holder, socket) => {
       const account: Account = accounts.get(holder) ?? {
-        left: budgetBytes,
-        atMs: clock.now(),
+        bucket: new Bucket(clock, rate),
         reading: new Set(),
         waiting: new Set(),
         timer: null,
@@ -95,8 +86,7 @@ export function openControlBudget(clock: Clock): ControlBudget {
         waiting.delete(socket);
         if (reading.size + waiting.size > 0) return;
         // Not before it is full again: who comes back at once is not the richer for it.
-        fill(account);
-        const emptyMs = (1_000 * (budgetBytes - account.left)) / budgetPerSecond;
+        const emptyMs = (1_000 * (budgetBytes - account.bucket.left)) / budgetPerSecond;
         clock.setTimeout(() => {
           if (reading.size + waiting.size === 0 && accounts.get(holder) === account)
             accounts.delete(holder);

@@ -8,7 +8,12 @@ import type { RelayFact } from "../../actors/observe/facts.ts";
 import type { Log } from "../../actors/ports.ts";
 import { holderOf } from "../holder.ts";
 import { openLineBudget } from "../line-budget.ts";
-import { writeFact } from "../log.ts";
+
+/** A fact as its line: what happened is the message, its nouns are the fields. */
+export function writeFact(log: Log, { type, ...fields }: RelayFact): void {
+  if (type === "control message malformed") log.warn(fields, type);
+  else log.info(fields, type);
+}
 
 /** Lines in a minute about one holder being turned away for one reason: they are all alike. */
 export const refusalsMost = 5;

@@ -5,16 +5,23 @@
 import type { WebSocket } from "ws";
 import type { Clock } from "../../actors/clock.ts";
 import { confineEvents, type NoteFault } from "../../actors/confine.ts";
-import type { LinkId, SpliceReport } from "../../machines/vocabulary.ts";
+import type { Counts, LinkId, SpliceReport } from "../../machines/vocabulary.ts";
 import type { ToAgent, ToClient } from "../protocol/messages.ts";
-import { type CloseCode, nextLink } from "../protocol/wire.ts";
+import type { CloseCode } from "../protocol/wire.ts";
 import { answerPings, pingRegularly, shut, unheard } from "../websocket/link.ts";
 import { openPinger } from "../websocket/pinger.ts";
 import type { ServerLink } from "../websocket/server-link.ts";
-import { type Counts, earlyMostBytes, Splice, SpliceEnd } from "./splice.ts";
+import { earlyMostBytes, Splice, SpliceEnd } from "./splice.ts";
 
 /** An agent that leaves so much unread is let go: ten thousand summonses. */
 const unreadMostBytes = 1024 * 1024;
+
+/** A name for a link, unique in this process. */
+let names = 0;
+function nextLink(kind: "control" | "data"): LinkId {
+  names += 1;
+  return `${kind}-${names}` as LinkId;
+}
 
 export interface Links {
   /** Takes in a control link, whose messages the caller reads. */

@@ -1,5 +1,5 @@
 /**
- * Relay ports: the doors, links and server of one relay, put together as the actor's ports.
+ * Relay ports: the upgrades, links and server of one relay, put together as the actor's ports.
  * Nothing is decided here.
  */
 import type { Clock } from "../../actors/clock.ts";
@@ -7,12 +7,14 @@ import { confine, confineTimers, faultsIn } from "../../actors/confine.ts";
 import type { RelayFact } from "../../actors/observe/facts.ts";
 import type { LiveRoster } from "../../actors/observe/live-roster.ts";
 import type { Log, RelayPorts } from "../../actors/ports.ts";
-import { closeCodes, farewell } from "../protocol/wire.ts";
-import { type Limits, openThreshold } from "./admission/limits.ts";
+import type { PairingOutcome } from "../../machines/vocabulary.ts";
+import { openFilesMost } from "../open-files.ts";
+import { type CloseCode, closeCodes } from "../protocol/wire.ts";
+import { type Limits, openLimits } from "./admission/limits.ts";
 import { type OriginConfig, originOf } from "./admission/origin.ts";
 import { watchPolicy } from "./admission/policy.ts";
 import { openRefusals } from "./admission/refusals.ts";
-import { openVoucher } from "./admission/tokens.ts";
+import { openTokens } from "./admission/tokens.ts";
 import { openFactLines } from "./fact-lines.ts";
 import { openMetrics } from "./http/metrics.ts";
 import { serveMetrics } from "./http/metrics-server.ts";
@@ -20,10 +22,25 @@ import { addPages, type PagesConfig, type Site } from "./http/pages.ts";
 import { openPlainHttp, websocketsIn } from "./http/plain-http.ts";
 import { type HttpServer, type HttpServerConfig, listen, probes } from "./http/server.ts";
 import { type Links, openLinks } from "./links.ts";
-import { openFilesMost } from "./open-files.ts";
-import { openDoorway } from "./upgrade.ts";
+import { openUpgrades } from "./upgrade.ts";
 
-interface Address {
+/** What the relay says to a client's link when its pairing is over. The reason is at most 123 bytes. */
+export function farewell(outcome: PairingOutcome): { code: CloseCode; reason: string } {
+  switch (outcome.kind) {
+    case "served":
+      return { code: closeCodes.done, reason: "the other side ended the connection" };
+    case "client gave up":
+      return { code: closeCodes.done, reason: "the client left" };
+    case "no such rendezvous":
+      return { code: closeCodes.noSuchRendezvous, reason: "no agent is registered under this id" };
+    case "agent silent":
+      return { code: closeCodes.agentSilent, reason: "the agent did not answer" };
+    case "broken":
+      return { code: closeCodes.internal, reason: "the connection could not be joined" };
+  }
+}
+
+export interface Address {
   readonly host: string;
   readonly port: number;
 }
@@ -31,13 +48,21 @@ interface Address {
 export interface OpenRelayPorts extends RelayPorts {
   readonly countsOf: Links["countsOf"];
   listen(
-    config: Pick<HttpServerConfig, "host" | "port" | "tls"> & { metricsAt: Address | null },
-    pages: Omit<PagesConfig, "contextPath"> & { site: Site; live: LiveRoster },
+    where: ListenConfig,
+    pages: PagesAt & { live: LiveRoster },
   ): Promise<HttpServer & { metricsAt: Address | null }>;
 }
 
+export type RelayPortsConfig = OriginConfig & { limits: Limits; policy: string | null };
+/** Where to listen, and where `/metrics` is when it is not with everything else. */
+export type ListenConfig = Pick<HttpServerConfig, "host" | "port" | "tls"> & {
+  readonly metricsAt: Address | null;
+};
+/** What is served, and where its files are. */
+export type PagesAt = Omit<PagesConfig, "contextPath"> & { readonly site: Site };
+
 export function openRelayPorts(
-  config: OriginConfig & { limits: Limits; policy: string | null },
+  config: RelayPortsConfig,
   givenClock: Clock,
   log: Log,
 ): OpenRelayPorts {
@@ -57,13 +82,22 @@ export function openRelayPorts(
   const { contextPath } = config;
   const files = openFilesMost();
   const maxConnections = Math.min(config.limits.maxConnections, websocketsIn(files));
-  const threshold = openThreshold({ ...config.limits, maxConnections }, links.size, clock);
+  const limits = openLimits({ ...config.limits, maxConnections }, links.size, clock);
   const policy = watchPolicy(config.policy, log);
-  const voucher = openVoucher(policy.now, clock);
-  const doorway = openDoorway(links, origin, threshold, voucher, contextPath, clock, record, fault);
-  const { note: noteRefusal } = openRefusals(origin, record);
+  const refusals = openRefusals(origin, record);
+  const upgrades = openUpgrades({
+    links,
+    origin,
+    limits,
+    tokens: openTokens(policy.now, clock),
+    refusals,
+    contextPath,
+    clock,
+    record,
+    noteFault: fault,
+  });
   const open = probes.map((path) => contextPath + path);
-  const plain = openPlainHttp(origin, noteRefusal, fault, open, files, clock);
+  const plain = openPlainHttp(origin, refusals.note, fault, open, files, clock);
   let isDraining = false;
   const closeAll = (): void => {
     for (const link of links.all())
@@ -71,9 +105,9 @@ export function openRelayPorts(
   };
   return {
     log,
-    arrivals: doorway.arrivals,
+    arrivals: upgrades.arrivals,
     record,
-    welcome: port("welcome", doorway.welcome),
+    welcome: port("welcome", upgrades.welcome),
     dismiss: port("dismissal", (control) =>
       links.shut(control, closeCodes.superseded, "the same agent came on a newer link"),
     ),
@@ -92,23 +126,23 @@ export function openRelayPorts(
     }),
     splice: confine(fault, "splice", links.splice, () => false),
     hangUp: port("end", ({ client, dialled, ticket, outcome, facts }) => {
-      doorway.forget(ticket);
-      if (outcome.kind === "no such rendezvous") threshold.missed(facts.address);
+      upgrades.forget(ticket);
+      if (outcome.kind === "no such rendezvous") limits.missed(facts.address);
       const { code, reason } = farewell(outcome);
       links.shut(client, code, reason);
       if (dialled) links.shut(dialled, code, reason);
     }),
     drain: (leftMs) => {
       isDraining = true;
-      doorway.drain(leftMs);
+      upgrades.drain(leftMs);
     },
     countsOf: links.countsOf,
     listen: async ({ metricsAt, ...where }, { site, live, ...folders }) => {
-      const views = { site, live, origin, policy, noteRefusal, fault };
+      const views = { site, live, origin, policy, noteRefusal: refusals.note, fault };
       const answer = {
         contentType: metrics.contentType,
         text: async () =>
-          metrics.text({ census: live.census(), totals: links.totals(), isDraining }),
+          metrics.text({ gauges: live.gauges(), totals: links.totals(), isDraining }),
       };
       const alone = metricsAt && (await serveMetrics(metricsAt, answer));
       const server = await listen(
@@ -118,7 +152,7 @@ export function openRelayPorts(
           metrics: alone ? null : answer,
           plain,
           addPages: (app) => addPages(app, { contextPath, ...folders }, views),
-          upgrade: doorway.upgrade,
+          upgrade: upgrades.upgrade,
         },
         log,
       ).catch(async (error) => {

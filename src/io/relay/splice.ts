@@ -3,7 +3,7 @@
  * reader that is slow pauses the writer.
  */
 import type { NoteFault } from "../../actors/confine.ts";
-import type { SpliceReport } from "../../machines/vocabulary.ts";
+import type { Counts, SpliceReport } from "../../machines/vocabulary.ts";
 import { closeCodes, dataMaxBytes } from "../protocol/wire.ts";
 import { frameOf, opcodes, putHead } from "../websocket/frames.ts";
 import { giveBack, type Room, sharedRoom } from "../websocket/read-buffers.ts";
@@ -26,13 +26,6 @@ const highBytes = 1024 * 1024;
 const lowBytes = highBytes / 2;
 /** What a write that waits costs beside its bytes: a buffer and its place in a queue, some 250 bytes. */
 const writeBytes = 256;
-
-/** Counted while bytes flow; anybody may read it. */
-export interface Counts {
-  clientBytes: number;
-  agentBytes: number;
-  pauses: number;
-}
 
 /** What all have that sent nothing; never added to. */
 const none = Buffer.alloc(0);

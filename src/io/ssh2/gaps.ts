@@ -1,11 +1,11 @@
 /**
  * Gaps of ssh2 1.17's server that are filled from outside, all in this file since they touch its
- * private parts: the end of one output, the end of a channel that nobody reads, the
+ * private parts: which stream a connection came on, the end of one output, the end of a channel that nobody reads, the
  * agent-forwarding channel, a goodbye with a reason, and a faster Poly1305. What had to be changed
  * inside is in `scripts/ssh2.patch`.
  */
-import type { Writable } from "node:stream";
-import type { Connection, ServerChannel } from "ssh2";
+import type { Duplex, Writable } from "node:stream";
+import ssh2, { type Connection, type ServerChannel, type ServerConfig } from "ssh2";
 import crypto from "ssh2/lib/protocol/crypto.js";
 import { authenticate } from "../wasm/poly1305.ts";
 
@@ -44,6 +44,36 @@ interface PrivateConnection {
 interface OpenedChannel {
   (error: Error | undefined, channel?: ServerChannel): void;
   type: string;
+}
+
+/** A server that is handed its connections, each with whom it belongs to. */
+export interface StreamServer<Owner> {
+  /** Takes a stream that nobody has read from yet as a new connection from `address`. */
+  accept(stream: Duplex, address: string, owner: Owner): void;
+}
+
+/**
+ * A server that listens to nothing. `serve` is called when a client has said what it speaks
+ * (RFC 4253 4.2), with that `software`. ssh2 itself tells of a connection nothing but its address.
+ */
+export function openServer<Owner>(
+  config: ServerConfig,
+  serve: (connection: Connection, owner: Owner, software: string) => void,
+): StreamServer<Owner> {
+  // Its own keep-alive would end a connection that only sleeps, and no option puts it off.
+  ssh2.Server.KEEPALIVE_CLIENT_INTERVAL = 0;
+  const owners = new WeakMap<object, Owner>();
+  const server = new ssh2.Server(config, (connection, { header }) => {
+    const owner = owners.get((connection as unknown as PrivateConnection)._sock);
+    if (owner) serve(connection, owner, header.versions.software);
+    else connection.end();
+  });
+  return {
+    accept: (stream, address, owner) => {
+      owners.set(stream, owner);
+      server.injectSocket(Object.assign(stream, { remoteAddress: address }) as never);
+    },
+  };
 }
 
 /** RFC 4254 5.1: the window and packet size that ssh2 gives to every other channel. */

@@ -71,9 +71,9 @@ const others: Record<string, readonly string[]> = {
   // Cleaned in the line before it; and nothing at all.
   "src/io/agent/shell/process.ts": ["Readable.from([Buffer.from(text)]", "Readable.from([], {"],
   // A constant, as the name says.
-  "src/io/agent/ssh/server.ts": ["disconnect(connection, tooManyTries)"],
+  "src/io/agent/ssh/connection.ts": ["disconnect(connection, tooManyTries)"],
   // Help, which is ours, and the job's own log, whose names were cleaned where they came in.
-  "cli/agent.ts": ["helpInformation()", '(flags["json"] ? jsonFor : textFor)(news, insecure)'],
+  "cli/agent.ts": ["helpInformation()", "(flags.json ? jsonFor : textFor)(news, insecure)"],
   "cli/wsproxy-flags.ts": ["helpInformation()"],
   // Made of checked words, and of lines that are cleaned one by one.
   "cli/wsproxy-tools.ts": ["standardOutput.write("],

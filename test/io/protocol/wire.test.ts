@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readFromAgent, readToAgent, readToClient } from "../../../src/io/protocol/messages.ts";
-import { closeCodes, farewell, isRendezvousId, versionOf } from "../../../src/io/protocol/wire.ts";
-import type { PairingOutcome } from "../../../src/machines/vocabulary.ts";
+import { isRendezvousId, versionOf } from "../../../src/io/protocol/wire.ts";
 
 for (const [text, want] of [
   ["a", true],
@@ -65,23 +64,6 @@ for (const [name, want] of [
   [undefined, "none"],
 ] as const)
   test(`the version in ${name}`, () => assert.equal(versionOf(name), want));
-
-const outcomes: [PairingOutcome, number][] = [
-  [
-    { kind: "served", report: { clientBytes: 0, pauses: 0, agentBytes: 0, endedBy: "client" } },
-    closeCodes.done,
-  ],
-  [{ kind: "client gave up" }, closeCodes.done],
-  [{ kind: "no such rendezvous" }, closeCodes.noSuchRendezvous],
-  [{ kind: "agent silent" }, closeCodes.agentSilent],
-  [{ kind: "broken" }, closeCodes.internal],
-];
-for (const [outcome, code] of outcomes)
-  test(`a client hears of "${outcome.kind}" as ${code}`, () => {
-    const said = farewell(outcome);
-    assert.equal(said.code, code);
-    assert.ok(Buffer.byteLength(said.reason) <= 123, "RFC 6455 5.5: a close frame holds no more");
-  });
 
 for (const url of [
   'https://h/client/x" ; touch /tmp/pwned ; echo "',

@@ -1,48 +1,234 @@
 /**
- * Visitor: one ssh connection of one client, from its link to its end, as the ssh server keeps it.
+ * Connection: one ssh connection of one client, from its carrier to its end: who logs in on it, what
+ * it may open, and whether it ended in order. Other connections are the server's.
  */
-import type { Duplex } from "node:stream";
-import type { Connection } from "ssh2";
+import type { AuthContext, Connection, Session } from "ssh2";
+import type { Meter } from "../../../actors/activity.ts";
 import type { Clock } from "../../../actors/clock.ts";
-import type { ChannelKind, ClientId, ClientReport, Ticket } from "../../../machines/vocabulary.ts";
-import { closeCodes } from "../../protocol/wire.ts";
-import { type DataLink, shut } from "../../websocket/link.ts";
+import { reasonOf } from "../../../actors/errors.ts";
+import type { ChannelKind, ClientId, ClientReport } from "../../../machines/vocabulary.ts";
+import { disconnect, hasEnded } from "../../ssh2/gaps.ts";
+import { plainText } from "../../text.ts";
 import type { AuthorizedKey } from "../keys/authorized-keys.ts";
-import type { RunningSession } from "./session.ts";
+import { sessionEnvironment } from "../shell/environment.ts";
+import type { Shell } from "../shell/shells.ts";
+import type { Carrier } from "./carrier.ts";
+import { type Forwarding, forwardFor } from "./forwarding.ts";
+import { type Attempts, type Login, openAttempts } from "./login.ts";
+import { type Allowed, type RunningSession, serveSession } from "./session.ts";
 
+const tooManyTries = "Too many authentication failures: use ssh -i KEY -oIdentitiesOnly=yes";
+/** Like sshd's MaxSessions; editors open a dozen. */
+const sessionsMost = 64;
 /** At the agent's end, what a client gets to leave by itself. */
 const leaveMs = 1_000;
 
-/** A dialled-back link, open and paused, and its bytes. */
-export interface Arrival {
-  readonly link: DataLink;
-  readonly stream: Duplex;
-  /** Called once nobody keeps what the stream hands out. */
-  readonly readInPlace: () => void;
-  readonly ticket: Ticket;
-  readonly address: string;
+/** What is the same for all connections of an agent. */
+export interface ConnectionConfig {
+  readonly shell: Shell;
+  readonly agentdir: string;
+  /** The environment that the agent was started with. */
+  readonly job: Readonly<Record<string, string | undefined>>;
+  /** Marks every process of a session, so that none is left behind. */
+  readonly marker: string;
+  readonly allowed: Allowed & { readonly portForwarding: boolean };
+  /** The id in use now. */
+  rendezvous(): string;
+  welcome(): string;
 }
 
-export interface Visitor extends Arrival {
+/** Where a connection tells what becomes of it. */
+export interface ConnectionOwner {
+  readonly login: Login;
+  readonly meter: Meter;
+  /** The agent is on its way out: nobody logs in any more. */
+  isEnding(): boolean;
+  onJoin(client: Client, key: AuthorizedKey): void;
+  /** It has started something of a kind that it had not yet. */
+  onKind(client: Client): void;
+  onStart(running: RunningSession): void;
+  onStop(running: RunningSession): void;
+  /** A session's channel went away while its process was still running. */
+  onAbandoned(pid: number): void;
+  onLeave(client: Client, key: AuthorizedKey, inOrder: boolean): void;
+  /** A line about it for the log; null says nothing. */
+  note(client: Client, line: string, reason: string | null): void;
+}
+
+export interface Client {
   readonly id: ClientId;
+  readonly carrier: Carrier;
+  /** What the client says it is (RFC 4253 4.2), once it has. */
+  software: string;
+  /** Null before the client has said what it speaks, and after the end. */
   connection: Connection | null;
+  /** Null until it has logged in. */
   login: AuthorizedKey | null;
+  readonly attempts: Attempts;
   readonly kinds: Set<ChannelKind>;
   readonly running: Set<RunningSession>;
+  channels: number;
+  hadChannels: boolean;
+  /** Something went wrong that ended it. */
+  isBroken: boolean;
+  endedInOrder: boolean;
+  forwarding: Forwarding | null;
+}
+
+export function newClient(id: ClientId, carrier: Carrier): Client {
+  return {
+    id,
+    carrier,
+    software: "",
+    connection: null,
+    login: null,
+    attempts: openAttempts(),
+    kinds: new Set(),
+    running: new Set(),
+    channels: 0,
+    hadChannels: false,
+    isBroken: false,
+    endedInOrder: false,
+    forwarding: null,
+  };
 }
 
 /** How other people see a client: the key's comment if it has one, and where it comes from. */
-export function whoIs({ address }: Visitor, key: AuthorizedKey): string {
-  return `${key.comment || key.fingerprint} from ${address}`;
+export function whoIs({ carrier }: Client, key: AuthorizedKey): string {
+  return `${key.comment || key.fingerprint} from ${carrier.address}`;
 }
 
 /** What the relay, which is blind to it, is told of a client. */
-export function reportOf({ ticket, kinds, login }: Visitor): ClientReport {
+export function reportOf({ carrier, kinds, login }: Client): ClientReport {
   return {
-    ticket,
+    ticket: carrier.ticket,
     kinds: [...kinds],
     login: login && { fingerprint: login.fingerprint, comment: login.comment },
   };
+}
+
+/** Serves a connection from the client's first words to its end. */
+export function serveConnection(
+  client: Client,
+  connection: Connection,
+  config: ConnectionConfig,
+  owner: ConnectionOwner,
+): void {
+  client.connection = connection;
+
+  function authenticate(context: AuthContext): void {
+    if (!client.attempts.begin()) return disconnect(connection, tooManyTries);
+    judge(client, context, owner).catch(breach);
+  }
+
+  function ready(): void {
+    const key = client.login;
+    if (!key) return;
+    client.carrier.readInPlace();
+    client.forwarding = forwardFor(connection, {
+      mayForward: config.allowed.portForwarding && key.options.portForwarding,
+      meter: owner.meter,
+      onUse: () => noteKind("forward"),
+    });
+    owner.onJoin(client, key);
+  }
+
+  function openSession(accept: () => Session, reject: () => void): void {
+    const key = client.login;
+    if (!key || client.channels >= sessionsMost) return reject();
+    const session = accept();
+    client.channels += 1;
+    client.hadChannels = true;
+    session.once("close", () => {
+      client.channels -= 1;
+    });
+    serveSession(session, {
+      allowed: config.allowed,
+      key: key.options,
+      shell: config.shell,
+      agentdir: config.agentdir,
+      meter: owner.meter,
+      welcome: config.welcome,
+      software: client.software,
+      agentSocket: () => client.forwarding?.agentSocket() ?? null,
+      environment: (asked) =>
+        sessionEnvironment({
+          ...asked,
+          job: config.job,
+          agentdir: config.agentdir,
+          rendezvous: config.rendezvous(),
+          marker: config.marker,
+          shell: config.shell,
+          client: { address: client.carrier.address, port: 0 },
+          server: { address: "127.0.0.1", port: 0 },
+          keyEnvironment: Object.fromEntries(key.options.environment),
+        }),
+      onStart: (kind, running) => {
+        noteKind(kind);
+        client.running.add(running);
+        owner.onStart(running);
+        return () => {
+          client.running.delete(running);
+          owner.onStop(running);
+        };
+      },
+      onFailedStart: noteError,
+      onFault: breach,
+      onAbandoned: owner.onAbandoned,
+    });
+  }
+
+  function noteKind(kind: ChannelKind): void {
+    if (client.kinds.has(kind)) return;
+    client.kinds.add(kind);
+    owner.onKind(client);
+  }
+
+  function noteError(error: unknown): void {
+    owner.note(client, "ssh error", plainText(reasonOf(error)));
+  }
+
+  /** What goes wrong in a connection ends it, and it alone. */
+  function breach(error: unknown): void {
+    client.isBroken = true;
+    noteError(error);
+    client.carrier.cut();
+  }
+
+  function failed(error: Error & { code?: unknown }): void {
+    // The reason of the client's own DISCONNECT is a number, RFC 4253 11.1.
+    if (typeof error.code === "number") client.endedInOrder = true;
+    else breach(error);
+  }
+
+  // ssh2 ends its side when the client says DISCONNECT, and else only when it is told to.
+  function ended(): void {
+    const hasDone = client.hadChannels && client.channels === 0;
+    client.endedInOrder ||= !client.isBroken && (hasEnded(connection) || hasDone);
+  }
+
+  function closed(): void {
+    client.forwarding?.close();
+    client.connection = null;
+    if (client.login) owner.onLeave(client, client.login, client.endedInOrder);
+    else owner.note(client, "login refused", client.attempts.reason());
+  }
+
+  connection.on("authentication", authenticate);
+  connection.on("ready", ready);
+  connection.on("session", openSession);
+  connection.on("error", failed);
+  connection.once("end", ended);
+  connection.once("close", closed);
+}
+
+async function judge(client: Client, context: AuthContext, owner: ConnectionOwner): Promise<void> {
+  const found = await owner.login.check(context, client.carrier.address);
+  if (client.connection === null) return; // it went away meanwhile, and must not log in now
+  if ("reason" in found) client.attempts.refuse(found.reason);
+  if (owner.isEnding() || !("key" in found)) return context.reject(["publickey"]);
+  if (context.method === "publickey" && context.signature) client.login = found.key;
+  context.accept();
 }
 
 /**
@@ -50,7 +236,7 @@ export function reportOf({ ticket, kinds, login }: Visitor): ClientReport {
  * DISCONNECT in the same breath would make it forget the exit status. Never waits for long.
  */
 export function dismiss(
-  { connection, link, running, kinds }: Visitor,
+  { connection, carrier, running, kinds }: Client,
   clock: Clock,
 ): Promise<void> {
   return new Promise((resolve) => {
@@ -62,20 +248,20 @@ export function dismiss(
       }, ms);
       timers.add(timer);
     };
-    link.once("close", () => {
+    carrier.onceOver(() => {
       for (const timer of timers) clock.clearTimeout(timer);
       resolve();
     });
-    if (link.readyState === link.CLOSED) return resolve();
+    if (carrier.isOver) return resolve();
     const part = (): void => {
       if (connection) connection.end();
-      else shut(link, clock, closeCodes.goingAway);
+      else carrier.end();
     };
     const settle = (): void => {
       if (running.size > 0) later(20, settle);
       else later(kinds.size > 0 ? leaveMs : 0, part);
     };
     settle();
-    later(3 * leaveMs, () => link.terminate());
+    later(3 * leaveMs, carrier.cut);
   });
 }

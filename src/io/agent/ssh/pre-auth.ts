@@ -1,10 +1,10 @@
 /**
  * Pre-auth: what a connection may do before somebody has logged in on it. ssh2 by itself has no
- * such bounds. It knows links and bytes, no keys.
+ * such bounds. It knows bytes and time, no keys.
  */
 import { randomInt } from "node:crypto";
 import type { Clock } from "../../../actors/clock.ts";
-import type { DataLink } from "../../websocket/link.ts";
+import type { Carrier } from "./carrier.ts";
 
 /** Like sshd's LoginGraceTime, a little stricter. */
 const graceMs = 30_000;
@@ -13,11 +13,14 @@ const identMaxBytes = 512;
 /** A key exchange and six tries of large keys need a tenth of it. */
 const bytesMost = 256 * 1024;
 /** Connections that have not logged in, as in sshd's MaxStartups; one more puts a random one out. */
-export const strangersMost = 100;
+export const unauthenticatedMost = 100;
 
-/** Calls `cut` with a reason, once, when a bound is broken before `isKnown` says so. */
+/**
+ * Calls `cut` with a reason, once, when a bound is broken before `isKnown` says so. To be called
+ * before anybody else listens to the stream, for what comes is counted first.
+ */
 export function boundBeforeLogin(
-  link: DataLink,
+  { stream, onceOver }: Carrier,
   clock: Clock,
   isKnown: () => boolean,
   cut: (reason: string) => void,
@@ -26,7 +29,7 @@ export function boundBeforeLogin(
   let hasIdent = false;
   const done = (reason?: string): void => {
     clock.clearTimeout(grace);
-    link.off("message", count);
+    stream.off("data", count);
     if (reason) cut(reason);
   };
   const count = (data: Buffer): void => {
@@ -39,11 +42,13 @@ export function boundBeforeLogin(
   const grace = clock.setTimeout(() => {
     if (!isKnown()) done("login took too long");
   }, graceMs);
-  link.on("message", count);
-  link.once("close", () => done());
+  stream.on("data", count);
+  onceOver(() => done());
 }
 
-/** One of the strangers when there are too many, else undefined. */
-export function tooMany<T>(strangers: readonly T[]): T | undefined {
-  return strangers.length > strangersMost ? strangers[randomInt(strangers.length)] : undefined;
+/** One of those who have not logged in when they are too many, else undefined. */
+export function tooMany<T>(unauthenticated: readonly T[]): T | undefined {
+  return unauthenticated.length > unauthenticatedMost
+    ? unauthenticated[randomInt(unauthenticated.length)]
+    : undefined;
 }

@@ -1,14 +1,13 @@
 /**
- * Threshold: how much of the relay's websockets one address, one id and all together may have.
+ * Limits: how much of the relay's websockets one address, one id and all together may have.
  * What is too much is refused before there is a websocket. It knows no session.
  */
 import type { Clock } from "../../../actors/clock.ts";
 import type { Holder } from "../../../machines/vocabulary.ts";
 import { holderOf } from "../../holder.ts";
-import { openMisses } from "./misses.ts";
 import { type Newcomers, openNewcomers } from "./newcomers.ts";
-import { bucket } from "./rates.ts";
-import type { Door, Refusal } from "./routes.ts";
+import { Buckets } from "./rates.ts";
+import type { Refusal, Route } from "./routes.ts";
 import { type Tally, tally } from "./tally.ts";
 
 export interface Limits {
@@ -30,12 +29,15 @@ export const defaultLimits: Limits = {
 /** Clients of one address that asked to wait and have not been joined with an agent. */
 const parkedMost = 100;
 const burstSeconds = 20;
-/** Addresses that are remembered; beyond, the one that was quiet longest is forgotten. */
-const addressesMost = 10_000;
+/**
+ * Asking for ids that nobody has: so many at once, and again so many in each minute. Guessing ids
+ * opens nothing, and is not to be cheap either.
+ */
+export const missesMost = 20;
 
-export interface Threshold {
+export interface OpenLimits {
   /** Why this may not come in, or null. Asking counts. */
-  refusalOf(address: string, door: Door): Refusal | null;
+  refusalOf(address: string, route: Route): Refusal | null;
   readonly agents: Tally<Holder>;
   readonly newcomers: Newcomers;
   readonly parked: Tally<Holder>;
@@ -43,23 +45,16 @@ export interface Threshold {
   missed(address: string): void;
 }
 
-export function openThreshold(
+export function openLimits(
   { agentsPerAddress, connectionsPerSecond, maxConnections }: Limits,
   connections: () => number,
   clock: Clock,
-): Threshold {
-  const arrivals = new Map<Holder, () => boolean>();
-  const mayCome = (holder: Holder): boolean => {
-    const rate =
-      arrivals.get(holder) ??
-      bucket(clock, burstSeconds * connectionsPerSecond, connectionsPerSecond);
-    arrivals.delete(holder); // and in again as the newest
-    arrivals.set(holder, rate);
-    const [quietest] = arrivals.keys();
-    if (arrivals.size > addressesMost && quietest !== undefined) arrivals.delete(quietest);
-    return rate();
-  };
-  const misses = openMisses(clock);
+): OpenLimits {
+  const arrivals = new Buckets<Holder>(clock, {
+    most: burstSeconds * connectionsPerSecond,
+    perSecond: connectionsPerSecond,
+  });
+  const misses = new Buckets<Holder>(clock, { most: missesMost, perSecond: missesMost / 60 });
   const agents = tally<Holder>();
   const newcomers = openNewcomers();
   const parked = tally<Holder>();
@@ -72,21 +67,24 @@ export function openThreshold(
     agents,
     newcomers,
     parked,
-    missed: (address) => misses.note(holderOf(address)),
-    refusalOf: (address, door) => {
+    missed: (address) => {
+      const bucket = misses.of(holderOf(address));
+      bucket.pay(Math.min(1, bucket.left)); // several may have asked before the first was told
+    },
+    refusalOf: (address, route) => {
       const holder = holderOf(address);
       if (connections() >= maxConnections)
         return { reason: "full", status: 503, sentence: "The relay is full: try again later." };
-      if (!mayCome(holder))
+      if (!arrivals.of(holder).take())
         return tooMany("too fast", "Your address connects too often: wait a minute.");
-      if (door.kind === "agent" && agents.of(holder) >= agentsPerAddress)
+      if (route.kind === "agent" && agents.of(holder) >= agentsPerAddress)
         return tooMany("too many agents", "Too many agents of your address are connected.");
-      if (door.kind !== "client") return null;
-      if (!misses.mayAsk(holder))
+      if (route.kind !== "client") return null;
+      if (misses.leftOf(holder) < 1)
         return tooMany("too many misses", "Too many unknown ids from your address: wait a minute.");
-      if (door.waitMs > 0 && parked.of(holder) >= parkedMost)
+      if (route.waitMs > 0 && parked.of(holder) >= parkedMost)
         return tooMany("too many waiting", "Too many clients of your address are waiting.");
-      if (!newcomers.mayCome(door.id, holder))
+      if (!newcomers.mayCome(route.id, holder))
         return tooMany(
           "too many clients",
           "Too many clients are logging in with this id: try again.",

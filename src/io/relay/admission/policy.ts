@@ -1,6 +1,6 @@
 /**
  * Policy: who may register an agent, and who may see the sessions page, as a JSON file says it.
- * It reads, checks and watches that file; judging a token by it is `voucher`'s work.
+ * It reads, checks and watches that file; judging a token by it is `tokens`'s work.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { readFileSync, unwatchFile, watchFile } from "node:fs";

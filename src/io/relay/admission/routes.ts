@@ -1,6 +1,6 @@
 /**
- * Doors: the relay's websocket paths, read from a request's target. Pure; who may go through is
- * the doorway's business.
+ * Routes: the relay's websocket paths, read from a request's target. Pure; who may go there is
+ * decided elsewhere.
  */
 import type { RefusalReason } from "../../../actors/observe/facts.ts";
 import type { RendezvousId, Ticket } from "../../../machines/vocabulary.ts";
@@ -13,7 +13,7 @@ const urlMaxChars = 2_048;
 const waitMaxMs = 60 * 60_000;
 
 /** Where an upgrade request wants to go, or why it goes nowhere. */
-export type Door =
+export type Route =
   | { readonly kind: "agent"; readonly id: RendezvousId }
   | { readonly kind: "client"; readonly id: RendezvousId; readonly waitMs: number }
   | { readonly kind: "dial"; readonly ticket: Ticket }
@@ -26,7 +26,7 @@ export interface Refusal {
   readonly sentence: string;
 }
 
-const none = (reason: RefusalReason, status: number, sentence: string): Door => ({
+const none = (reason: RefusalReason, status: number, sentence: string): Route => ({
   kind: "none",
   reason,
   status,
@@ -34,25 +34,25 @@ const none = (reason: RefusalReason, status: number, sentence: string): Door => 
 });
 
 /** Reads the request target, RFC 9112 3.2, below the context path (`""` or `/x`). Pure. */
-export function readDoor(target: string, contextPath: string): Door {
+export function readRoute(target: string, contextPath: string): Route {
   if (target.length > urlMaxChars) return none("url too long", 414, "That URL is too long.");
   const [path = "", query = ""] = target.split("?", 2);
   const inside = path.startsWith(`${contextPath}/`) ? path.slice(contextPath.length) : "";
-  const [, door = "", name = "", ...more] = inside.split("/");
-  if (more.length > 0 || !["agent", "client", "dial"].includes(door))
+  const [, kind = "", name = "", ...more] = inside.split("/");
+  if (more.length > 0 || !["agent", "client", "dial"].includes(kind))
     return none(
       "no such path",
       404,
       "There is no websocket here: use /agent/<id> or /client/<id>.",
     );
-  if (door === "dial") return { kind: "dial", ticket: name as Ticket };
+  if (kind === "dial") return { kind: "dial", ticket: name as Ticket };
   if (!isRendezvousId(name))
     return none(
       "bad request",
       400,
       "A rendez-vous id is 1 to 128 of the characters A-Z a-z 0-9 . _ - only.",
     );
-  if (door === "agent") return { kind: "agent", id: name };
+  if (kind === "agent") return { kind: "agent", id: name };
   const wait = new URLSearchParams(query).get("wait") ?? "0";
   if (!/^\d{1,9}$/.test(wait)) return none("bad request", 400, "wait is a number of milliseconds.");
   return { kind: "client", id: name, waitMs: Math.min(Number(wait), waitMaxMs) };

@@ -1,5 +1,5 @@
 /**
- * Voucher: whether a bearer token (RFC 6750 2.1) lets an agent register, by the policy of the
+ * Tokens: whether a bearer token (RFC 6750 2.1) lets an agent register, by the policy of the
  * moment: a shared token, or one that a CI system signed for this very job (OpenID Connect). It
  * knows no websocket; what it says of a token never repeats the token.
  */
@@ -15,7 +15,7 @@ import { matchesWildcard } from "../../wildcard.ts";
 /** Who vouches for an agent, for the log; null where nobody has to. */
 export type Verdict = { readonly by: string | null } | Refusal;
 
-export interface Voucher {
+export interface Tokens {
   /** Judges an `Authorization` header. Never rejects. */
   judge(authorization: string | undefined): Promise<Verdict> | Verdict;
 }
@@ -51,7 +51,7 @@ export function bearerIn(authorization: string | undefined): string | null {
   return /^bearer +([\w.~+/=-]+) *$/i.exec(authorization ?? "")?.[1] ?? null;
 }
 
-export function openVoucher(policyNow: () => Policy, clock: Clock): Voucher {
+export function openTokens(policyNow: () => Policy, clock: Clock): Tokens {
   /** Each fetches when a token names a key that it does not have, and at most each half minute. */
   const keysAt = new Map<string, ReturnType<typeof createRemoteJWKSet>>();
   const keysOf = ({ jwks }: IssuerRule): ReturnType<typeof createRemoteJWKSet> => {

@@ -14,17 +14,22 @@ import {
   type Metric,
   Registry,
 } from "prom-client";
-import { agentOutcomes, type RelayFact, refusalReasons } from "../../../actors/observe/facts.ts";
+import { type RelayFact, refusalReasons } from "../../../actors/observe/facts.ts";
 import {
   agentStates,
-  type Census,
   channelKinds,
   clientStates,
+  type Gauges,
 } from "../../../actors/observe/gauges.ts";
-import type { Ending, PairingOutcome, SpliceReport } from "../../../machines/vocabulary.ts";
+import {
+  agentOutcomes,
+  type Counts,
+  type Ending,
+  type PairingOutcome,
+  type SpliceReport,
+} from "../../../machines/vocabulary.ts";
 import { protocolVersion } from "../../protocol/wire.ts";
 import { version } from "../../version.ts";
-import type { Counts } from "../splice.ts";
 import { type Family, make, only } from "./metric-family.ts";
 
 const outcomes: readonly PairingOutcome["kind"][] = [
@@ -157,7 +162,7 @@ const misnamed = [
 ];
 
 export interface MetricsNow {
-  readonly census: Census;
+  readonly gauges: Gauges;
   readonly totals: Readonly<Counts>;
   readonly isDraining: boolean;
 }
@@ -241,12 +246,12 @@ export function openMetrics(): Metrics {
           break;
       }
     },
-    text: ({ census, totals, isDraining }) => {
+    text: ({ gauges, totals, isDraining }) => {
       set("converge_draining", {}, isDraining ? 1 : 0);
-      for (const state of agentStates) set("converge_agents", { state }, census.agents[state]);
-      for (const state of clientStates) set("converge_clients", { state }, census.clients[state]);
+      for (const state of agentStates) set("converge_agents", { state }, gauges.agents[state]);
+      for (const state of clientStates) set("converge_clients", { state }, gauges.clients[state]);
       for (const kind of channelKinds)
-        set("converge_connected_clients", { kind }, census.kinds[kind]);
+        set("converge_connected_clients", { kind }, gauges.kinds[kind]);
       put("converge_relayed_bytes_total", [
         [{ direction: "to agent" }, totals.clientBytes],
         [{ direction: "to client" }, totals.agentBytes],

@@ -7,7 +7,7 @@ import type { LinkId, RendezvousId } from "../../../../src/machines/vocabulary.t
 import { facts as agent } from "../../../support/stranger.ts";
 
 const nobody = {
-  census: {
+  gauges: {
     agents: { waiting: 0, occupied: 0, held: 0, lost: 0, lingering: 0, ending: 0 },
     clients: { waiting: 0, summoning: 0, connected: 0 },
     kinds: { shell: 0, exec: 0, sftp: 0, forward: 0 },
@@ -129,13 +129,13 @@ for (const [fact, moves] of rows)
     assert.deepEqual(Object.fromEntries(moved), moves);
   });
 
-test("bytes and pauses are the splices' own totals, gauges are the census", async () => {
+test("bytes and pauses are the splices' own totals, gauges are what is there now", async () => {
   const metrics = openMetrics();
   const totals = { clientBytes: 10, agentBytes: 20, pauses: 3 };
   await metrics.text({ ...nobody, totals });
   const more = { clientBytes: 11, agentBytes: 25, pauses: 3 };
-  const census = { ...nobody.census, agents: { ...nobody.census.agents, held: 4 } };
-  const series = seriesOf(await metrics.text({ census, totals: more, isDraining: true }));
+  const gauges = { ...nobody.gauges, agents: { ...nobody.gauges.agents, held: 4 } };
+  const series = seriesOf(await metrics.text({ gauges, totals: more, isDraining: true }));
   const moved = [...series].filter(([, value]) => value !== 0);
   assert.deepEqual(Object.fromEntries(moved), {
     converge_draining: 1,

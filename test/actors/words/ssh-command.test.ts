@@ -1,0 +1,55 @@
+/** Ssh command: the text of each option. That a real ssh takes it is in test/stories/tools.test.ts. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  type Destination,
+  proxyCommand,
+  sshConfig,
+} from "../../../src/actors/words/ssh-command.ts";
+
+const clientUrl = "https://relay.test/client/my-job";
+const plain: Destination = { clientUrl, fingerprint: null, insecure: false, system: "unix" };
+
+for (const [name, to, want] of [
+  ["a URL alone", plain, `wsproxy ${clientUrl}`],
+  [
+    "a pin, before the URL",
+    { ...plain, fingerprint: "SHA256:x" },
+    `wsproxy --fingerprint SHA256:x ${clientUrl}`,
+  ],
+  ["no check of the certificate", { ...plain, insecure: true }, `wsproxy --insecure ${clientUrl}`],
+  [
+    "what unix gives to a shell",
+    { ...plain, more: ["--ca", "/it's here/100%.pem"] },
+    `wsproxy --ca '/it'\\''s here/100%%.pem' ${clientUrl}`,
+  ],
+  [
+    "what Windows gives to none",
+    { ...plain, system: "windows", more: ["--ca", "C:/it's/100%.pem"] },
+    `wsproxy --ca C:/it's/100%%.pem ${clientUrl}`,
+  ],
+  [
+    "a URL with what ssh would expand",
+    { ...plain, clientUrl: "https://relay.test/%7Ex/client/a" },
+    "wsproxy https://relay.test/%%7Ex/client/a",
+  ],
+] as const satisfies readonly (readonly [string, Destination, string])[])
+  test(`the proxy command of ${name}`, () => assert.equal(proxyCommand(to), want));
+
+for (const [system, nowhere] of [
+  ["unix", "/dev/null"],
+  ["windows", "NUL"],
+] as const)
+  test(`a block for ~/.ssh/config on ${system}`, () =>
+    assert.equal(
+      sshConfig("job", "my-job", { ...plain, system, fingerprint: "SHA256:x" }),
+      [
+        "Host job",
+        "  HostName my-job",
+        "  User job",
+        `  ProxyCommand wsproxy --fingerprint SHA256:x ${clientUrl}`,
+        `  UserKnownHostsFile ${nowhere}`,
+        "  StrictHostKeyChecking accept-new",
+        "",
+      ].join("\n"),
+    ));
