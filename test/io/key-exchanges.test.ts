@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { algorithms } from "../../src/io/agent/ssh/algorithms.ts";
 import { checkable } from "../../src/io/client/host-key-pin.ts";
 import { offerPostQuantum } from "../../src/io/ssh2/post-quantum.ts";
-import { lines } from "../support/world.ts";
+import { lines } from "../support/lines.ts";
 
 test("wsproxy can check the host key in each key exchange that the agent offers", async () => {
   const offered = [...(await offerPostQuantum(lines())), ...algorithms.kex];

@@ -6,19 +6,16 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { endPrograms, finished, folder, program } from "../support/child.ts";
 import {
   type AgentProgram,
   agentProgram,
-  endPrograms,
-  finished,
-  folder,
-  program,
   type RelayProgram,
   relayProgram,
-  shippedFile,
   ssh,
   sshArgs,
 } from "../support/programs.ts";
+import { shippedFile } from "../support/shipped.ts";
 import { until } from "../support/until.ts";
 
 const secret = "the-secret-that-makes-the-host-key";

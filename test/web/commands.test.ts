@@ -13,7 +13,7 @@ import { parse } from "yaml";
 import { type Choices, defaults, platforms, problemsOf } from "../../web/choices.ts";
 import { commandsFor } from "../../web/commands.ts";
 import { type SystemName, systemNames, systems } from "../../web/systems.ts";
-import { run } from "../support/world.ts";
+import { run } from "../support/child.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "converge-usage-"));
 const record = join(dir, "record");
