@@ -7,7 +7,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { WebSocket } from "ws";
 import { derivedId, newIdentity } from "../src/io/protocol/identity.ts";
 import { subprotocols } from "../src/io/protocol/wire.ts";
-import { readInto } from "../src/io/websocket/raw-socket.ts";
+import { readInto } from "../src/io/tcp-socket.ts";
 
 export interface Pipe {
   readonly from: Socket;

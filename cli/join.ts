@@ -2,7 +2,8 @@
  * Join: wsproxy's own standard input and output, joined with a relay.
  */
 
-import { connect, type ProxyCommandConfig } from "../src/io/client/connect.ts";
+import { connect } from "../src/io/client/connect.ts";
+import type { ProxyCommandConfig } from "../src/io/client/converse.ts";
 import { openStdio } from "../src/io/client/stdio.ts";
 import { systemClock } from "../src/io/clock.ts";
 import { standardError } from "../src/io/standard-output.ts";

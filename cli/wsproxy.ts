@@ -6,7 +6,7 @@
  * what reads every other one, and says what is wrong with it, is loaded for that alone.
  */
 import { parseArgs } from "node:util";
-import type { ProxyCommandConfig } from "../src/io/client/connect.ts";
+import type { ProxyCommandConfig } from "../src/io/client/converse.ts";
 import { isFingerprint } from "../src/io/protocol/wire.ts";
 import { main } from "./exit.ts";
 import { join, sayer } from "./join.ts";

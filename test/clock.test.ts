@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { confineTimers } from "../src/actors/confine.ts";
 import { pingMs, pingTurnMs, silentMs } from "../src/io/protocol/wire.ts";
-import { openPinger } from "../src/io/websocket/pinger.ts";
+import { openPinger } from "../src/io/websocket/keep-alive.ts";
 import { handClock } from "./support/clock.ts";
 
 for (const pings of [true, false])

@@ -5,7 +5,7 @@
  * of activity at most that often, however fast bytes flow.
  */
 import { filter, map, Observable } from "rxjs";
-import type { Clock } from "./clock.ts";
+import { type Clock, every } from "./clock.ts";
 
 /** How often meters are read, and so how late activity may be noticed. */
 export const sampleMs = 1_000;
@@ -26,17 +26,7 @@ export class Meter {
 
 /** Fires every `everyMs` on the given clock for as long as somebody subscribes. */
 export function ticks(clock: Clock, everyMs: number): Observable<void> {
-  return new Observable((out) => {
-    let id: unknown;
-    const arm = (): void => {
-      id = clock.setTimeout(() => {
-        out.next();
-        if (!out.closed) arm(); // who has left at this very tick has no timer to take back
-      }, everyMs);
-    };
-    arm();
-    return () => clock.clearTimeout(id);
-  });
+  return new Observable((out) => every(clock, everyMs, () => out.next()));
 }
 
 /** Emits the clock's reading once a second when the meter has moved. */

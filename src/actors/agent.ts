@@ -9,7 +9,7 @@ import {
   type AgentSessionInput,
   agentSessionMachine,
 } from "../machines/agent-session.ts";
-import { type UplinkEnding, uplinkMachine } from "../machines/uplink.ts";
+import { patienceMs, type UplinkEnding, uplinkMachine } from "../machines/uplink.ts";
 import type { AgentStatus, Ending, RendezvousId } from "../machines/vocabulary.ts";
 import { activity, sampleMs, ticks } from "./activity.ts";
 import type { Clock } from "./clock.ts";
@@ -24,9 +24,6 @@ export interface AgentConfig {
   readonly fingerprint: string;
   readonly relay: string;
 }
-
-/** How long an agent tries to reach the relay for the first time. */
-const patienceMs = 60_000;
 
 type Session = ActorRefFrom<typeof agentSessionMachine>;
 

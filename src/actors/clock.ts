@@ -12,3 +12,33 @@ export interface Clock {
   // biome-ignore lint/suspicious/noExplicitAny: an id is whatever this clock handed out
   clearTimeout(id: any): void;
 }
+
+/** Calls `act` every so many milliseconds until what it returns is called. */
+export function every(clock: Clock, ms: number, act: () => void, name?: "ping"): () => void {
+  let next: unknown;
+  const arm = (): void => {
+    next = clock.setTimeout(
+      () => {
+        arm(); // first, so that `act` may stop it
+        act();
+      },
+      ms,
+      name,
+    );
+  };
+  arm();
+  return () => clock.clearTimeout(next);
+}
+
+/** Resolves after so many milliseconds, or at once when the signal aborts meanwhile. Never rejects. */
+export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const wake = (): void => {
+      clock.clearTimeout(timer);
+      signal?.removeEventListener("abort", wake);
+      resolve();
+    };
+    const timer = clock.setTimeout(wake, ms);
+    signal?.addEventListener("abort", wake, { once: true });
+  });
+}

@@ -3,7 +3,8 @@
  * It wires; which id belongs to whom and how a pairing goes is the machines' business.
  */
 import { type ActorRefFrom, createActor, waitFor } from "xstate";
-import { type PairingContext, pairingMachine } from "../machines/pairing.ts";
+import { type PairingContext, pairingMachine, summonMs } from "../machines/pairing.ts";
+import { rememberMs } from "../machines/registry.ts";
 import { relayMachine } from "../machines/relay.ts";
 import type { RelayEvent } from "../machines/relay-events.ts";
 import type { LinkId, RendezvousId, SpliceReport } from "../machines/vocabulary.ts";
@@ -14,9 +15,6 @@ import type { RelayPorts } from "./ports.ts";
 import { trace } from "./trace.ts";
 
 export type RelayActor = ActorRefFrom<typeof relayMachine>;
-
-/** How long an agent may take to dial back, and how long a lost one keeps its id. */
-const relayTimes = { summonMs: 10_000, rememberMs: 24 * 60 * 60_000 } as const;
 
 /** How many agents one address may have, and how many websockets all together. */
 export interface RelayLimits {
@@ -91,7 +89,7 @@ export function startRelay(ports: RelayPorts, clock: Clock, limits: RelayLimits)
       },
     }),
     {
-      input: { ...relayTimes, agentsPerHolder, lostMost, pairing },
+      input: { summonMs, rememberMs, agentsPerHolder, lostMost, pairing },
       clock,
       inspect: trace(ports.log),
     },

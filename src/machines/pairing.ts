@@ -17,6 +17,9 @@ import type {
   Ticket,
 } from "./vocabulary.ts";
 
+/** How long an agent may take to dial back, at every relay. */
+export const summonMs = 10_000;
+
 /** The agent's control link, and who is at its end. */
 export interface AgentPresence {
   readonly control: LinkId;

@@ -12,6 +12,9 @@ import type {
   RendezvousId,
 } from "./vocabulary.ts";
 
+/** How long a lost agent keeps its id, at every relay. */
+export const rememberMs = 24 * 60 * 60_000;
+
 export interface Registration {
   readonly control: LinkId;
   /** Where the agent dials from. */

@@ -16,8 +16,8 @@ export class Sorted<Item extends { readonly id: RendezvousId }> {
   /** In the place of the one with its id, if there is one. */
   put(item: Item): void {
     const at = this.#placeOf(item.id);
-    const isThere = this.#items[at]?.id === item.id;
-    this.#items.splice(at, isThere ? 1 : 0, item);
+    if (this.#items[at]?.id === item.id) this.#items[at] = item;
+    else this.#items.splice(at, 0, item);
   }
 
   delete(id: RendezvousId): void {

@@ -7,6 +7,9 @@
 import { assign, emit, fromPromise, setup } from "xstate";
 import type { RendezvousId } from "./vocabulary.ts";
 
+/** How long an agent tries to reach the relay for the first time. */
+export const patienceMs = 60_000;
+
 /** Why the relay, or the way to it, will never do. The names are error codes of the actors. */
 export type RefusalCode =
   | "CONVERGE_TLS"

@@ -8,7 +8,7 @@ import { WebSocketServer } from "ws";
 import { confine, confineEvents, confineTimers, faultsIn } from "../../src/actors/confine.ts";
 import { pingMs, pingTurnMs } from "../../src/io/protocol/wire.ts";
 import { SpliceEnd } from "../../src/io/relay/splice.ts";
-import { openPinger, type Pinged } from "../../src/io/websocket/pinger.ts";
+import { openPinger, type Pinged } from "../../src/io/websocket/keep-alive.ts";
 import { ServerLink } from "../../src/io/websocket/server-link.ts";
 import { frame } from "../support/client-frame.ts";
 import { handClock } from "../support/clock.ts";

@@ -8,7 +8,13 @@ import { ticks } from "../activity.ts";
 import type { Clock } from "../clock.ts";
 import type { RelayActor } from "../relay.ts";
 import { type Gauges, gauges } from "./gauges.ts";
-import { type BytesOf, type RosterPage, type RosterView, rosterPage } from "./roster.ts";
+import {
+  type AgentRow,
+  type BytesOf,
+  type RosterPage,
+  type RosterView,
+  rosterPage,
+} from "./roster.ts";
 
 /** What became different of a page; `isWhole` when `rows` are all of it. */
 export interface RosterChanges extends RosterPage {
@@ -31,6 +37,16 @@ export interface LiveRoster {
 /** The least time between two changes. */
 export const changesMs = 1_000;
 
+/** A row as it was last looked at. */
+interface Known {
+  readonly row: AgentRow;
+  readonly text: string;
+}
+
+/** What it says now; a row that is the same object says the same, and is not rendered again. */
+const seenAs = (row: AgentRow, before: Known | undefined): Known =>
+  before?.row === row ? before : { row, text: JSON.stringify(row) };
+
 export function liveRoster(actor: RelayActor, clock: Clock, bytesOf: BytesOf): LiveRoster {
   const now = (view: RosterView): RosterChanges => ({
     at: new Date(clock.wall()).toISOString(),
@@ -42,16 +58,16 @@ export function liveRoster(actor: RelayActor, clock: Clock, bytesOf: BytesOf): L
   const watched = new Map<string, Observable<RosterChanges>>();
   const changesOf = (view: RosterView): Observable<RosterChanges> =>
     defer(() => {
-      let known = new Map<RendezvousId, string>();
+      let known = new Map<RendezvousId, Known>();
       let knownCounts = "";
       const compare = (page: RosterChanges): RosterChanges & { isNews: boolean } => {
         const { rows, found, total, clients, pages } = page;
-        const texts = new Map(rows.map((row) => [row.id, JSON.stringify(row)]));
-        const changed = rows.filter((row) => known.get(row.id) !== texts.get(row.id));
-        const gone = [...known.keys()].filter((id) => !texts.has(id));
+        const seen = new Map(rows.map((row) => [row.id, seenAs(row, known.get(row.id))]));
+        const changed = rows.filter(({ id }) => known.get(id)?.text !== seen.get(id)?.text);
+        const gone = [...known.keys()].filter((id) => !seen.has(id));
         const counts = [found, total, clients, pages].join();
         const isNews = changed.length + gone.length > 0 || counts !== knownCounts;
-        known = texts;
+        known = seen;
         knownCounts = counts;
         return { ...page, isWhole: false, rows: changed, gone, isNews };
       };

@@ -115,7 +115,19 @@ function allOf(context: RelayContext, wallMs: number): Shown[] {
   return all.concat(groups.slice(next));
 }
 
-function rowOf(shown: Shown, { pairings }: RelayContext, bytesOf: BytesOf): AgentRow {
+/** Rows of agents without clients: such a row is made of its entry alone, and an entry never changes. */
+const quietRows = new WeakMap<AgentEntry, AgentRow>();
+
+/** The same object as before while nothing of it can have changed. */
+function rowOf(shown: Shown, context: RelayContext, bytesOf: BytesOf): AgentRow {
+  const agent = agentOf(shown);
+  if (!agent || context.pairings.countOf(agent.id) > 0) return newRow(shown, context, bytesOf);
+  const row = quietRows.get(agent) ?? newRow(shown, context, bytesOf);
+  quietRows.set(agent, row);
+  return row;
+}
+
+function newRow(shown: Shown, { pairings }: RelayContext, bytesOf: BytesOf): AgentRow {
   const { id } = shown;
   const agent = agentOf(shown);
   const expiresMs = agent && expiryOf(agent);

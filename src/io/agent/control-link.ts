@@ -22,7 +22,8 @@ import type { Identity } from "../protocol/identity.ts";
 import { readToAgent } from "../protocol/messages.ts";
 import { closeCodes, controlMaxBytes, dataMaxBytes, subprotocols } from "../protocol/wire.ts";
 import { plainText } from "../text.ts";
-import { expectPings, shut } from "../websocket/link.ts";
+import { expectPings } from "../websocket/keep-alive.ts";
+import { shut } from "../websocket/link.ts";
 import { sparing } from "./sparing.ts";
 
 /** From the first message to `registered`. */

@@ -6,7 +6,8 @@ import type { WebSocket } from "ws";
 import type { Clock } from "../../actors/clock.ts";
 import type { Ticket } from "../../machines/vocabulary.ts";
 import { closeCodes } from "../protocol/wire.ts";
-import { expectPings, shut } from "../websocket/link.ts";
+import { expectPings } from "../websocket/keep-alive.ts";
+import { shut } from "../websocket/link.ts";
 import { linkStream, readLinkInPlace } from "../websocket/link-stream.ts";
 import type { Carrier } from "./ssh/carrier.ts";
 

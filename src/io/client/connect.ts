@@ -1,46 +1,19 @@
 /**
- * Proxy command: joins a byte stream (ssh's stdin and stdout, or one TCP connection) with a
- * websocket to a relay, and tells the person what is going on. It cannot read the bytes; with a
- * fingerprint it looks at the key exchange, which is in the clear.
+ * Connect: one run of the proxy command, which joins a byte stream (ssh's stdin and stdout, or one
+ * TCP connection) with a relay: it dials until there is an agent or the person's patience is over.
+ * It does not know what is said on a websocket once it is open.
  */
-import type { Clock } from "../../actors/clock.ts";
+import { type Clock, pause } from "../../actors/clock.ts";
 import { ConvergeError, reasonOf } from "../../actors/errors.ts";
-import { spoken } from "../../actors/words/sentences.ts";
-import { socketUrl, type Trust } from "../dial/config.ts";
-import { leanDial } from "../dial/fast-dial.ts";
-import type { Read, ToClient } from "../protocol/messages.ts";
-import { closeCodes, dataMaxBytes, subprotocols } from "../protocol/wire.ts";
-import { plainText } from "../text.ts";
-import { type DataLink, expectPings, shut } from "../websocket/link.ts";
-import type { HostKeyPin } from "./host-key-pin.ts";
+import { socketUrl } from "../dial/config.ts";
+import { fastDial } from "../dial/fast-dial.ts";
+import { dataMaxBytes, subprotocols } from "../protocol/wire.ts";
+import { converse, type ProxyCommandConfig, type Say, understanding } from "./converse.ts";
 import { type NearSide, readNearSide } from "./near-side.ts";
 import type { Stdio } from "./stdio.ts";
 
-/** Stop reading one side when so much waits for the other. */
-const highBytes = 1024 * 1024;
-/** What may wait for the near side before the far side is paused: more than the window of an ssh channel. */
-const outMostBytes = 4 * 1024 * 1024;
 /** Between two tries while waiting. */
 const retryMs = 2_000;
-/** What a relay may have said to the person; an honest one says two things. */
-const sentencesMost = 20;
-/** From the near side's end to this one's. */
-const goodbyeMs = 1_500;
-
-type Say = (sentence: string) => void;
-
-export interface ProxyCommandConfig {
-  readonly url: URL;
-  /** A plain connector to any websocket server: no handshake of ours. */
-  readonly raw: boolean;
-  /** How long to wait for an agent that is not there yet. */
-  readonly waitMs: number;
-  /** Refuse any other host key. */
-  readonly fingerprint: string | null;
-  readonly trust: Trust;
-  /** Hears what only somebody who looks for a fault wants to know. */
-  readonly debug: Say;
-}
 
 /**
  * Runs one connection until either side ends it. Resolves when the far side ended it in order or
@@ -76,7 +49,7 @@ async function keepDialling(
     const { host, pathname } = target(config, leftMs); // a query may hold a secret
     config.debug(`Dialling ${host}${pathname}.`);
     try {
-      const socket = await leanDial(
+      const socket = await fastDial(
         {
           url: target(config, leftMs),
           subprotocol: config.raw ? null : subprotocols.client,
@@ -100,179 +73,8 @@ async function keepDialling(
   }
 }
 
-/** What is needed to follow what comes in. */
-interface Understanding {
-  readonly read: (text: string) => Read<ToClient>;
-  readonly pin: HostKeyPin | null;
-}
-
-/** Loaded while the relay looks for the agent: until the first byte went out every ssh waits for us. */
-async function understanding({ fingerprint }: ProxyCommandConfig): Promise<Understanding> {
-  const { readToClient: read } = await import("../protocol/messages.ts");
-  if (fingerprint === null) return { read, pin: null };
-  const { pinHostKey } = await import("./host-key-pin.ts");
-  return { read, pin: pinHostKey(fingerprint) };
-}
-
 function target({ url, raw }: ProxyCommandConfig, leftMs: number): URL {
   const socket = socketUrl(url);
   if (!raw && leftMs > 0) socket.searchParams.set("wait", String(Math.ceil(leftMs)));
   return socket;
-}
-
-function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const wake = (): void => {
-      clock.clearTimeout(timer);
-      signal.removeEventListener("abort", wake);
-      resolve();
-    };
-    const timer = clock.setTimeout(wake, ms);
-    signal.addEventListener("abort", wake, { once: true });
-  });
-}
-
-/** From the open websocket to its close. */
-function converse(
-  socket: DataLink,
-  { read: readMessage, pin }: Understanding,
-  config: ProxyCommandConfig,
-  near: NearSide,
-  say: Say,
-  clock: Clock,
-  stop: AbortSignal,
-): Promise<void> {
-  const { input, output } = near;
-  return new Promise((resolve, reject) => {
-    let isSpliced = false;
-    let hasLeft = false;
-    let sentences = 0;
-    let failed: ConvergeError | null = null;
-    let late: unknown = null;
-    const end = (): void => {
-      shut(socket, clock, closeCodes.done);
-      // Nobody is left who cares for what could not be sent by then.
-      late ??= clock.setTimeout(() => socket.terminate(), goodbyeMs);
-    };
-    const leave = (): void => {
-      hasLeft = true;
-      end();
-    };
-    const fail = (error: ConvergeError): void => {
-      failed ??= error;
-      end();
-    };
-
-    const start = (): void => {
-      isSpliced = true;
-      const sent = (): void => {
-        if (input.isPaused() && socket.bufferedAmount < highBytes / 2) input.resume();
-      };
-      const send = (data: Buffer): void => {
-        socket.send(data, sent);
-        if (socket.bufferedAmount > highBytes) input.pause();
-      };
-      near.release(send);
-      // ssh that ends its output has ended itself. `echo hello | wsproxy --raw` has not: it reads on,
-      // and `ws` hears the rest, for at most 30 s.
-      near.onEnd(() => (config.raw ? socket.close(closeCodes.done) : leave()));
-    };
-
-    const deliver = (data: Buffer): void => {
-      output.write(data);
-      // Read on as long as possible: whoever does not read does not answer pings either.
-      if (output.writableLength > outMostBytes) socket.pause();
-    };
-    const receive = (data: Buffer): void => {
-      if (pin?.verdict === "matched" || !pin) return deliver(data);
-      for (const part of pin.pass(data)) deliver(part);
-      if (typeof pin.verdict === "object")
-        fail(
-          new ConvergeError(
-            "CONVERGE_FINGERPRINT",
-            `${config.fingerprint}. ${pin.verdict.refused.replace(/\.$/, "")}`,
-          ),
-        );
-    };
-    const hear = (text: string): void => {
-      const read = readMessage(text);
-      if ("malformed" in read)
-        return fail(
-          new ConvergeError("CONVERGE_REFUSED", `it said something odd: ${read.malformed}`),
-        );
-      if (read.message?.type === "spliced") start();
-      else if (read.message && sentences < sentencesMost) {
-        sentences += 1;
-        say(heard(read.message));
-      }
-    };
-
-    output.on("drain", () => socket.resume());
-    socket.on("message", (data: Buffer, isBinary) => {
-      if (isBinary) receive(data);
-      else if (config.raw || isSpliced) receive(data);
-      else hear(data.toString());
-    });
-    const closed = (code: number, reason: Buffer): void => {
-      stop.removeEventListener("abort", end);
-      clock.clearTimeout(late);
-      config.debug(`Closed with code ${code}. ${plainText(reason.toString())}`);
-      if (failed) reject(failed);
-      else if (stop.aborted || hasLeft) resolve();
-      else {
-        const error = explain(code, plainText(reason.toString()), config, isSpliced);
-        if (error) reject(error);
-        else resolve();
-      }
-    };
-    socket.on("close", closed);
-    if (socket.readyState === socket.CLOSED) return closed(1006, Buffer.alloc(0));
-    stop.addEventListener("abort", end, { once: true });
-    if (stop.aborted) end();
-    if (config.raw) start();
-    else expectPings(socket, clock); // a stranger's server owes us none
-    socket.resume();
-  });
-}
-
-function heard(message: Exclude<ToClient, { type: "spliced" }>): string {
-  if (message.type === "waiting")
-    return `No agent has registered under this id yet; waiting for it, up to ${spoken(message.forMs)}.`;
-  const { host, user, os, shell } = message.agent;
-  const left =
-    message.leftMs === null ? "" : `, ends in ${spoken(message.leftMs)} without activity`;
-  return `Found the agent: ${user}@${host}, ${os}, shell ${shell}${left}.`;
-}
-
-/** Why a websocket closed, as an error to die of; null when it ended as it should. */
-function explain(
-  code: number,
-  reason: string,
-  config: ProxyCommandConfig,
-  isSpliced: boolean,
-): ConvergeError | null {
-  const id = plainText(config.url.pathname.split("/").at(-1) ?? "");
-  // RFC 6455 7.4.1: 1005 is a close without a code; ours always have one.
-  if (config.raw && (code === 1005 || code === closeCodes.goingAway)) return null;
-  switch (code) {
-    case closeCodes.done:
-      return null;
-    case closeCodes.noSuchRendezvous:
-      return new ConvergeError("CONVERGE_NO_AGENT", id);
-    case closeCodes.agentSilent:
-      return new ConvergeError("CONVERGE_AGENT_SILENT", id);
-    case closeCodes.version:
-      return new ConvergeError("CONVERGE_VERSION", reason);
-    case closeCodes.refused:
-    case closeCodes.malformed:
-    case closeCodes.binaryOnly:
-    case closeCodes.tooBig:
-      return new ConvergeError("CONVERGE_REFUSED", reason || `close code ${code}`);
-    default:
-      if (isSpliced) return new ConvergeError("CONVERGE_LOST", reason || "no more was heard");
-      return new ConvergeError(
-        "CONVERGE_UNREACHABLE",
-        `${config.url.host} (${reason || "it closed the connection"})`,
-      );
-  }
 }

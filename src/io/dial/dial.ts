@@ -6,9 +6,11 @@ import type { IncomingMessage } from "node:http";
 import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import { WebSocket } from "ws";
 import { ConvergeError } from "../../actors/errors.ts";
+import "../slow-lines.ts";
 import { plainText } from "../text.ts";
 import { answerPings } from "../websocket/link.ts";
-import { answerMost, type DialConfig, failure, handshakeMs, refusalOf } from "./config.ts";
+import { type DialConfig, handshakeMs } from "./config.ts";
+import { answerMost, failure, refusalOf } from "./failures.ts";
 import { proxyAgentFor } from "./proxy.ts";
 import { type TlsTrust, trusting } from "./trusting.ts";
 

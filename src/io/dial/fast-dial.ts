@@ -1,11 +1,13 @@
 /**
- * Lean dial: opens a websocket to a relay as `dial` does, with what loads fast: one request, one
+ * Fast dial: opens a websocket to a relay as `dial` does, with what loads fast: one request, one
  * answer (RFC 6455 4.1), no proxy. Whatever is less plain than that is `dial`'s.
  */
 import { connect, isIP, type Socket } from "node:net";
-import { LeanLink } from "../websocket/client-link.ts";
+import "../slow-lines.ts";
+import { ClientLink } from "../websocket/client-link.ts";
 import type { DataLink } from "../websocket/link.ts";
-import { answerMost, type DialConfig, failure, handshakeMs, refusalOf } from "./config.ts";
+import { type DialConfig, handshakeMs } from "./config.ts";
+import { answerMost, failure, refusalOf } from "./failures.ts";
 import { proxyFor } from "./proxy.ts";
 import { type TlsTrust, trusting } from "./trusting.ts";
 
@@ -15,7 +17,7 @@ const headMostBytes = 16 * 1024;
 const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /** See `dial`; the link is one for ciphertext. */
-export async function leanDial(config: DialConfig, signal: AbortSignal): Promise<DataLink> {
+export async function fastDial(config: DialConfig, signal: AbortSignal): Promise<DataLink> {
   if (!config.isCiphertext || proxyFor(config.url) !== "" || signal.aborted)
     return (await import("./dial.ts")).dial(config, signal);
   return await trusting(config.trust, async (tls) => {
@@ -84,7 +86,7 @@ function introduce(socket: Socket, config: DialConfig, signal: AbortSignal): Pro
         .digest("base64");
       if (answered !== accept) return refuse("Invalid Sec-WebSocket-Accept header");
       settle();
-      resolve(new LeanLink(socket, early, config.maxPayload));
+      resolve(new ClientLink(socket, early, config.maxPayload));
     };
     const hear = (isWhole: boolean): void => {
       const end = got.indexOf("\r\n\r\n");

@@ -46,6 +46,12 @@ export const closeCodes = {
   draining: 4503,
 } as const;
 
+/**
+ * RFC 6455 7.4.1: what a close frame without a code counts as, and an end without a close frame. They
+ * are heard of and never sent.
+ */
+export const unsentCodes = { none: 1005, lost: 1006 } as const;
+
 export type CloseCode = (typeof closeCodes)[keyof typeof closeCodes];
 
 /** `1–128 of A-Z a-z 0-9 . _ -`; `.` and `..` are refused since URLs swallow them. */

@@ -8,8 +8,8 @@ import { confineEvents, type NoteFault } from "../../actors/confine.ts";
 import type { Counts, LinkId, SpliceReport } from "../../machines/vocabulary.ts";
 import type { ToAgent, ToClient } from "../protocol/messages.ts";
 import type { CloseCode } from "../protocol/wire.ts";
-import { answerPings, pingRegularly, shut, unheard } from "../websocket/link.ts";
-import { openPinger } from "../websocket/pinger.ts";
+import { openPinger, pingRegularly } from "../websocket/keep-alive.ts";
+import { answerPings, shut, unheard } from "../websocket/link.ts";
 import type { ServerLink } from "../websocket/server-link.ts";
 import { earlyMostBytes, Splice, SpliceEnd } from "./splice.ts";
 

@@ -83,7 +83,7 @@ export function openRelayPorts(
   const files = openFilesMost();
   const maxConnections = Math.min(config.limits.maxConnections, websocketsIn(files));
   const limits = openLimits({ ...config.limits, maxConnections }, links.size, clock);
-  const policy = watchPolicy(config.policy, log);
+  const policy = watchPolicy(config.policy, clock, log);
   const refusals = openRefusals(origin, record);
   const upgrades = openUpgrades({
     links,
@@ -144,7 +144,13 @@ export function openRelayPorts(
         text: async () =>
           metrics.text({ gauges: live.gauges(), totals: links.totals(), isDraining }),
       };
-      const alone = metricsAt && (await serveMetrics(metricsAt, answer));
+      /** What else is open would keep a process that cannot do its work. */
+      const closing = (others: () => unknown) => async (error: unknown) => {
+        await others();
+        policy.close();
+        throw error;
+      };
+      const alone = metricsAt && (await serveMetrics(metricsAt, answer).catch(closing(() => null)));
       const server = await listen(
         { ...where, contextPath },
         {
@@ -154,11 +160,9 @@ export function openRelayPorts(
           addPages: (app) => addPages(app, { contextPath, ...folders }, views),
           upgrade: upgrades.upgrade,
         },
+        clock,
         log,
-      ).catch(async (error) => {
-        await alone?.close(); // or it would keep a process that cannot do its work
-        throw error;
-      });
+      ).catch(closing(() => alone?.close()));
       return {
         ...server,
         metricsAt: alone && { host: alone.host, port: alone.port },

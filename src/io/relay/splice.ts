@@ -4,10 +4,10 @@
  */
 import type { NoteFault } from "../../actors/confine.ts";
 import type { Counts, SpliceReport } from "../../machines/vocabulary.ts";
-import { closeCodes, dataMaxBytes } from "../protocol/wire.ts";
-import { frameOf, opcodes, putHead } from "../websocket/frames.ts";
-import { giveBack, type Room, sharedRoom } from "../websocket/read-buffers.ts";
-import { codes, manyBytes, type ServerLink, type Sink } from "../websocket/server-link.ts";
+import { closeCodes, dataMaxBytes, unsentCodes } from "../protocol/wire.ts";
+import { frameOf, opcodes, putHead, type ReadBuffer } from "../websocket/frames.ts";
+import { returnReadBuffer, sharedBuffer } from "../websocket/read-buffers.ts";
+import { manyBytes, type ServerLink, type Sink } from "../websocket/server-link.ts";
 
 /**
  * A client may send so much before it is spliced (an ssh banner and a key exchange are 3 KiB), and
@@ -46,8 +46,8 @@ export class SpliceEnd implements Sink {
   #to: ServerLink | null = null;
   /** Writes to the other end that are under way. */
   #writes = 0;
-  /** Rooms out of which something is still being written to the other end. */
-  #lent: Room[] | null = null;
+  /** Buffers out of which something is still being written to the other end. */
+  #lent: ReadBuffer[] | null = null;
 
   /** `left` is called when the link has closed. */
   constructor(link: ServerLink, left: () => void, failed: NoteFault) {
@@ -65,7 +65,7 @@ export class SpliceEnd implements Sink {
     this.#splice = splice;
     this.#to = to;
     this.link.mostBytes = dataMaxBytes;
-    this.link.mayTakeRoom = true;
+    this.link.mayTakeBuffer = true;
     if (this.#earlyBytes > 0) {
       const data = this.#early.subarray(0, this.#earlyBytes);
       to.write(frameOf(opcodes.binary, data), this.#written);
@@ -76,18 +76,18 @@ export class SpliceEnd implements Sink {
   }
 
   take(link: ServerLink, start: number, end: number, bytes: number): void {
-    const { room } = link;
+    const { buffer } = link;
     const to = this.#to;
-    if (!to) return this.#keep(room.bytes, start, end);
+    if (!to) return this.#keep(buffer.bytes, start, end);
     if (to.readyState !== to.OPEN) return;
-    const frame = room.bytes.subarray(putHead(room.bytes, start, end), end);
-    // Behind others it would have to wait, and the room is worth more than a copy.
-    const isCopy = room === sharedRoom || (to.bufferedAmount > 0 && bytes < manyBytes);
+    const frame = buffer.bytes.subarray(putHead(buffer.bytes, start, end), end);
+    // Behind others it would have to wait, and the buffer is worth more than a copy.
+    const isCopy = buffer === sharedBuffer || (to.bufferedAmount > 0 && bytes < manyBytes);
     to.write(isCopy ? Buffer.from(frame) : frame, this.#written);
     this.#passed(to, end - start);
     if (isCopy || to.bufferedAmount === 0) return;
     this.#lent ??= [];
-    this.#lent.push(link.borrowRoom());
+    this.#lent.push(link.borrowBuffer());
   }
 
   closed(code: number): void {
@@ -103,7 +103,7 @@ export class SpliceEnd implements Sink {
 
   /** To be called when both links have closed: nothing is written any more. */
   takeBack(): void {
-    for (const used of this.#lent ?? []) giveBack(used);
+    for (const used of this.#lent ?? []) returnReadBuffer(used);
     this.#lent = null;
   }
 
@@ -183,7 +183,8 @@ export class Splice {
     this.#endedBy = ends.some(({ wasShut }) => wasShut) ? "relay" : by;
     const other = end === this.#client ? this.#agent.link : this.#client.link;
     other.flush(() => {
-      if (code === codes.lost) other.close(closeCodes.peerLost, `the ${by}'s connection was lost`);
+      if (code === unsentCodes.lost)
+        other.close(closeCodes.peerLost, `the ${by}'s connection was lost`);
       else other.close(closeCodes.done);
     });
   }

@@ -5,7 +5,18 @@
  *
  * It knows the bytes of one direction. Whatever is not plain data it hands over as it came.
  */
-import type { Room } from "./read-buffers.ts";
+import { isUtf8 } from "node:buffer";
+import { type CloseCode, closeCodes } from "../protocol/wire.ts";
+
+/** Memory that a socket is read into. */
+export interface ReadBuffer {
+  /** All of it, the front too. */
+  readonly bytes: Buffer;
+  /** Where to read to. */
+  readonly back: Uint8Array;
+  /** Takes a mask off the bytes between; `key` holds its four bytes as they are next, the first lowest. */
+  unmask(from: number, to: number, key: number): void;
+}
 
 /** What a frame that is not data is, to whom it may concern. */
 export type Other = "control" | "text" | "wrong" | "large";
@@ -33,7 +44,7 @@ const controlMostBytes = 131;
  * must still be seen. Each link is one: what is idle is kept small.
  */
 export abstract class FrameReader {
-  /** Where the payload of the last read lies in its room; equal when there was none. */
+  /** Where the payload of the last read lies in its buffer; equal when there was none. */
   protected start = 0;
   protected end = 0;
   /** Of the message that is being read, after its first frame. */
@@ -45,6 +56,7 @@ export abstract class FrameReader {
   #key = 0;
   /** Whether the next data frame continues a message. */
   #isInside = false;
+  #isText = false;
   /** A head, or a control frame, of which the rest is yet to come. */
   #begun: Buffer | null = null;
   #isOver = false;
@@ -59,9 +71,31 @@ export abstract class FrameReader {
 
   protected abstract other(kind: Other, frame: Buffer): void;
 
-  /** Reads `count` bytes that lie from `from` on, and at least `frontBytes` behind the room's start. */
-  protected read(room: Room, from: number, count: number): void {
-    const { bytes } = room;
+  /** The payload of a text has been read. To be overridden by whoever keeps it apart from data. */
+  protected textRead(): void {}
+
+  /**
+   * A head lies between the payload so far and the next part, which will be moved down to it, unless
+   * the payload so far is taken now. To be overridden by whoever need not have it in one.
+   */
+  protected parted(_bytes: number): void {}
+
+  /** Nothing more is read. */
+  protected halt(): void {
+    this.#isOver = true;
+  }
+
+  /** How much of the front the next read needs; never more than `frontBytes`. */
+  protected get begunBytes(): number {
+    return this.#begun?.length ?? 0;
+  }
+
+  /**
+   * Reads `count` bytes that lie from `from` on, and at least `begunBytes` behind the buffer's start.
+   * Who takes the payload so far within `other`, `textRead` or `parted` sets `start` to `end`.
+   */
+  protected read(buffer: Pick<ReadBuffer, "bytes" | "unmask">, from: number, count: number): void {
+    const { bytes } = buffer;
     const end = from + count;
     let at = from;
     if (this.#begun) {
@@ -70,10 +104,11 @@ export abstract class FrameReader {
       this.#begun = null;
     }
     // Payload is moved down to the first of it, over the heads in between.
-    let to = -1;
     this.start = this.end = from;
+    let to = from;
     while (at < end && !this.#isOver) {
       if (this.#left === 0) {
+        this.end = to;
         const size = this.#readHead(bytes, at, end);
         if (size === 0) {
           this.#begun = Buffer.from(bytes.subarray(at, end));
@@ -81,20 +116,26 @@ export abstract class FrameReader {
         }
         if (size < 0) break;
         at += size;
-        continue;
+      } else {
+        const here = Math.min(this.#left, end - at);
+        if (this.#key !== 0) {
+          buffer.unmask(at, at + here, this.#key);
+          this.#key = rotated(this.#key, here);
+        }
+        if (to < at && to > this.start) this.parted(here);
+        if (to === this.start) this.start = to = at;
+        else if (to < at) bytes.copyWithin(to, at, at + here);
+        to += here;
+        at += here;
+        this.#left -= here;
       }
-      const here = Math.min(this.#left, end - at);
-      if (this.#key !== 0) {
-        room.unmask(at, at + here, this.#key);
-        this.#key = rotated(this.#key, here);
+      if (this.#isText && this.#left === 0) {
+        this.#isText = false;
+        this.end = to;
+        this.textRead();
       }
-      if (to < 0) this.start = to = at;
-      else if (to < at) bytes.copyWithin(to, at, at + here);
-      to += here;
-      at += here;
-      this.#left -= here;
     }
-    if (to >= 0) this.end = to;
+    this.end = to;
   }
 
   /** Reads a head that begins at `at`; its length, or 0 when more bytes are needed, or -1 for a fault. */
@@ -127,6 +168,7 @@ export abstract class FrameReader {
       short < 126 ? short : short === 126 ? bytes.readUInt16BE(at + 2) : long(bytes, at + 2);
     if (this.#left > this.mostBytes) return this.#fault("large", bytes, at, end);
     this.#isInside = first < 128;
+    this.#isText = opcode === text;
     this.fragments = opcode === continuation ? this.fragments + 1 : 0;
     this.#key = isMasked ? bytes.readInt32LE(at + size - 4) : 0;
     return size;
@@ -194,19 +236,32 @@ export function maskedHeadOf(opcode: number, length: number): Buffer {
   return head.subarray(at);
 }
 
-/** What a control frame says (RFC 6455 5.5), which came whole and masked. */
+/** What a control frame says (RFC 6455 5.5), which came whole. */
 export function controlIn(frame: Buffer): { opcode: number; data: Buffer } {
+  const opcode = (frame[0] ?? 0) & 15;
+  if ((frame[1] ?? 0) < 128) return { opcode, data: frame.subarray(2) };
   const data = Buffer.from(frame.subarray(6));
   for (let n = 0; n < data.length; n += 1) data[n] = (data[n] ?? 0) ^ (frame[2 + (n & 3)] ?? 0);
-  return { opcode: (frame[0] ?? 0) & 15, data };
+  return { opcode, data };
 }
 
 /** RFC 6455 7.4: a code that may be in a frame. */
-export const isCode = (code: number): boolean =>
+const isCode = (code: number): boolean =>
   (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) ||
   (code >= 3000 && code <= 4999);
 
-/** What a close frame says (RFC 6455 5.5.1); nothing without a code. The reason is 123 bytes at most. */
+/** What a close frame says (RFC 6455 5.5.1), or what to say of one that should not be. */
+export function closeIn(
+  data: Buffer,
+): { readonly code: number | undefined; readonly reason: Buffer } | { readonly fault: CloseCode } {
+  if (data.length === 0) return { code: undefined, reason: data };
+  const code = data.length < 2 ? 0 : data.readUInt16BE(0);
+  const reason = data.subarray(2);
+  if (!isCode(code)) return { fault: closeCodes.protocolError };
+  return isUtf8(reason) ? { code, reason } : { fault: closeCodes.badText };
+}
+
+/** The body of a close frame; nothing without a code. The reason is 123 bytes at most. */
 export function closeBody(code?: number, reason = ""): Buffer {
   const body = Buffer.alloc(code === undefined ? 0 : 2 + Buffer.byteLength(reason));
   if (code !== undefined) {

@@ -7,8 +7,9 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createWebSocketStream, type WebSocket } from "ws";
 import { dataMaxBytes } from "../protocol/wire.ts";
+import { readInto } from "../tcp-socket.ts";
 import { FrameReader, frontBytes, maskedHeadOf, type Other, opcodes } from "./frames.ts";
-import { feed, isBetweenMessages, rawOf, readInto } from "./raw-socket.ts";
+import { feed, isBetweenMessages, rawOf } from "./raw-socket.ts";
 
 type Written = (error?: Error | null) => void;
 
@@ -58,20 +59,20 @@ export function inTurns<S extends Duplex>(stream: S): S {
   });
 }
 
-/** Bytes are in it between a read and the end of its callback only: so one room serves all links. */
-const roomBytes = Buffer.allocUnsafeSlow(256 * 1024);
-const room = { bytes: roomBytes, back: roomBytes.subarray(frontBytes), unmask: () => {} };
+/** Bytes are in it between a read and the end of its callback only: so one buffer serves all links. */
+const memory = Buffer.allocUnsafeSlow(256 * 1024);
+const buffer = { bytes: memory, back: memory.subarray(frontBytes), unmask: () => {} };
 
-/** Hands on what lies in the room: as it is to who listens, else a copy, as `push` does. */
+/** Hands on what lies in the buffer: as it is to who listens, else a copy, as `push` does. */
 function handOn(stream: Duplex, start: number, end: number): boolean {
-  const part = roomBytes.subarray(start, end);
+  const part = memory.subarray(start, end);
   if (stream.readableFlowing && stream.readableLength === 0) return stream.emit("data", part);
   return stream.push(Buffer.from(part));
 }
 
 /** Reads the frames of a link whose messages so far `ws` has read. */
 class LinkReader extends FrameReader {
-  readonly back = room.back;
+  readonly back = buffer.back;
   readonly #link: WebSocket;
   readonly #stream: Duplex;
   #isBroken = false;
@@ -83,7 +84,7 @@ class LinkReader extends FrameReader {
   }
 
   onRead(bytes: number): void {
-    this.read(room, frontBytes, bytes);
+    this.read(buffer, frontBytes, bytes);
     if (this.end === this.start || this.#isBroken) return;
     if (!handOn(this.#stream, this.start, this.end)) this.#link.pause();
   }
@@ -113,7 +114,7 @@ export function readLinkInPlace(link: WebSocket, stream: Duplex): void {
 /** The same of a plain socket. */
 export function readSocketInPlace(socket: Socket): void {
   if (socket.readableLength > 0) return;
-  const { back } = room;
+  const { back } = buffer;
   const onRead = (bytes: number): void => {
     if (!handOn(socket, frontBytes, frontBytes + bytes)) socket.pause();
   };

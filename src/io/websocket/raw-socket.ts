@@ -1,9 +1,8 @@
 /**
- * Raw socket: what lies beneath a websocket of `ws`, and how to read a socket without an allocation
- * for each chunk. The one place that knows what `ws` and Node keep to themselves; where Node is not
- * as expected it says so, and the caller goes on with `data` events.
+ * Raw socket: what lies beneath a websocket of `ws`. The one place that knows what `ws` keeps to
+ * itself; of the socket it knows nothing.
  */
-import { Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { WebSocket } from "ws";
 
 /** `ws`'s own parser (lib/receiver.js), as far as it is needed. */
@@ -32,78 +31,6 @@ export function isBetweenMessages(socket: WebSocket): boolean {
   );
 }
 
-/** The TCP socket beneath one that may be TLS. */
-export const socketBelow = (socket: Socket): Socket =>
-  "encrypted" in socket ? ((Reflect.get(socket, "_parent") as Socket | null) ?? socket) : socket;
-
-/** Bytes of the write under way that the system has not taken yet. */
-export const queuedBytes = (socket: Socket): number =>
-  (Reflect.get(socket, "_handle") as { writeQueueSize?: number } | null)?.writeQueueSize ?? 0;
-
-/**
- * Stops reading a socket that has a `data` listener, or goes on. What was read but not handed out
- * yet, such as many small records of TLS, still comes at once: a stream that is paused would keep a
- * buffer for each.
- */
-export function read(socket: Socket, isOn: boolean): void {
-  const handle = Reflect.get(socket, "_handle") as { readStart(): void; readStop(): void } | null;
-  if (isOn) handle?.readStart();
-  else handle?.readStop();
-}
-
 /** Lets `ws` act on bytes as if it had read them: on a ping, a pong, a close, or a fault. */
 export const feed = (socket: WebSocket, bytes: Buffer): void =>
   insides(socket)._receiver.write(bytes);
-
-/**
- * Node's `onread` option (net.connect) sets these when a socket is made; one that came from a
- * server can be given them later. They are the same from Node 20 to 26.
- */
-const names = ["kBuffer", "kBufferCb", "kBufferGen"] as const;
-const own = Object.getOwnPropertySymbols(new Socket());
-const [kBuffer, kBufferCb, kBufferGen] = names.map((name) =>
-  own.find(({ description }) => description === name),
-);
-
-interface Handle {
-  useUserBuffer?(buffer: Uint8Array): void;
-}
-
-/** Who reads a socket in place. */
-export interface InPlace {
-  /** Where the next bytes are read to. */
-  readonly back: Uint8Array;
-  onRead(bytes: number): void;
-}
-
-const kReader = Symbol("reader");
-type ReadSocket = Socket & { [kReader]: InPlace };
-
-// Node calls the first on the socket, and the second right after it: so one pair serves all.
-let next: Uint8Array | null = null;
-function onRead(this: ReadSocket, bytes: number): void {
-  const reader = this[kReader];
-  reader.onRead(bytes);
-  next = reader.back;
-}
-const nextBack = (): Uint8Array | null => next;
-
-/**
- * From now on bytes are read into the reader's `back`, asked for before each read, and `onRead` is
- * called with their number instead of a `data` event; `pause`, `resume`, `end` and `close` stay as
- * they are. False when that is not possible, as on TLS; then nothing has changed.
- */
-export function readInto(socket: Socket, reader: InPlace): boolean {
-  const { _handle: handle } = socket as unknown as { _handle: Handle | null };
-  if (!kBuffer || !kBufferCb || !kBufferGen || "encrypted" in socket) return false;
-  if (!handle?.useUserBuffer) return false;
-  const first = reader.back;
-  Object.assign(socket, {
-    [kReader]: reader,
-    [kBuffer]: first,
-    [kBufferCb]: onRead,
-    [kBufferGen]: nextBack,
-  });
-  handle.useUserBuffer(first);
-  return true;
-}

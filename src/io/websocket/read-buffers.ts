@@ -1,21 +1,12 @@
 /**
- * Read room: memory that sockets are read into. A link in use has one of its own; all idle ones
- * share one, for a room is only full between a read and the end of its callback.
+ * Read buffer: memory that sockets are read into. A link in use has one of its own; all idle ones
+ * share one, for a buffer is only full between a read and the end of its callback.
  *
  * All of it is the memory of one small WebAssembly module, that takes a mask off where the bytes lie.
  */
 
 import { openUnmasking } from "../wasm/unmask.ts";
-import { frontBytes } from "./frames.ts";
-
-export interface Room {
-  /** All of it, the front too. */
-  readonly bytes: Buffer;
-  /** Where to read to. */
-  readonly back: Uint8Array;
-  /** Takes a mask off the bytes between; `key` holds its four bytes as they are next, the first lowest. */
-  unmask(from: number, to: number, key: number): void;
-}
+import { frontBytes, type ReadBuffer } from "./frames.ts";
 
 const sharedBytes = 64 * 1024;
 const ownBytes = 256 * 1024;
@@ -24,7 +15,7 @@ const ownMost = 128;
 
 const { memory, unmask } = openUnmasking(sharedBytes + ownMost * ownBytes);
 
-function room(at: number, size: number): Room {
+function bufferAt(at: number, size: number): ReadBuffer {
   const bytes = Buffer.from(memory, at, size);
   return {
     bytes,
@@ -34,20 +25,20 @@ function room(at: number, size: number): Room {
 }
 
 /** The one for whoever has little to read. Nothing in it outlives the callback of a read. */
-export const sharedRoom = room(0, sharedBytes);
+export const sharedBuffer = bufferAt(0, sharedBytes);
 
-const spares: Room[] = [];
+const spares: ReadBuffer[] = [];
 let made = 0;
 
 /** One for a single link, or the shared one when there is no other. */
-export function takeRoom(): Room {
+export function takeReadBuffer(): ReadBuffer {
   const spare = spares.pop();
   if (spare) return spare;
-  if (made === ownMost) return sharedRoom;
+  if (made === ownMost) return sharedBuffer;
   made += 1;
-  return room(sharedBytes + (made - 1) * ownBytes, ownBytes);
+  return bufferAt(sharedBytes + (made - 1) * ownBytes, ownBytes);
 }
 
-export function giveBack(used: Room): void {
-  if (used !== sharedRoom) spares.push(used);
+export function returnReadBuffer(used: ReadBuffer): void {
+  if (used !== sharedBuffer) spares.push(used);
 }

@@ -1,49 +1,44 @@
 /**
  * Server link: the relay's side of a data link, a websocket (RFC 6455) of which the bytes count and
- * not the messages. It reads frames where they lie in a room, answers pings and closes, and hands
+ * not the messages. It reads frames where they lie in a buffer, answers pings and closes, and hands
  * payload to its sink. `ws` makes the handshake and then gives it the socket, which it reads as it
  * is. It knows nothing of sessions; there is one for each connection, so what is idle is kept small.
  */
-import { isUtf8 } from "node:buffer";
 import type { Socket } from "node:net";
 import type { Clock } from "../../actors/clock.ts";
-import { type CloseCode, closeCodes } from "../protocol/wire.ts";
+import { type CloseCode, closeCodes, unsentCodes } from "../protocol/wire.ts";
+import { type InPlace, read, readInto } from "../tcp-socket.ts";
 import {
   closeBody,
+  closeIn,
   controlIn,
   FrameReader,
   frameOf,
   frontBytes,
-  isCode,
   type Other,
   opcodes,
+  type ReadBuffer,
 } from "./frames.ts";
-import { closeMs, closeReason, unheard } from "./link.ts";
-import type { Pinged } from "./pinger.ts";
-import { type InPlace, read, readInto } from "./raw-socket.ts";
-import { giveBack, type Room, sharedRoom, takeRoom } from "./read-buffers.ts";
+import type { Pinged } from "./keep-alive.ts";
+import { answerMs, closeReason, closingMs, unheard } from "./link.ts";
+import { returnReadBuffer, sharedBuffer, takeReadBuffer } from "./read-buffers.ts";
 
-/** A read of so much gets a room of its own for the next one, and one of so little the shared one. */
+/** A read of so much gets a buffer of its own for the next one, and one of so little the shared one. */
 export const manyBytes = 32 * 1024;
 const fewBytes = 4 * 1024;
 
 /** Who takes what comes in. */
 export interface Sink {
   /**
-   * Payload lies in the link's room from `start` to `end` until this returns: who wants it for
-   * longer copies it, or borrows the room. It came in a read of so many `bytes`.
+   * Payload lies in the link's buffer from `start` to `end` until this returns: who wants it for
+   * longer copies it, or borrows the buffer. It came in a read of so many `bytes`.
    */
   take(link: ServerLink, start: number, end: number, bytes: number): void;
-  /** The link is closed; `code` is its peer's, or 1006. */
+  /** The link is closed; `code` is its peer's, or one of `unsentCodes`. */
   closed(code: number): void;
   /** This was thrown where it was read or closed; the link ends. */
   failed(error: unknown): void;
 }
-
-/** RFC 6455 7.4.1: what a close frame without a code counts as, and a connection without one. */
-export const codes = { none: 1005, lost: 1006 } as const;
-/** For what is to be written before a close frame, and the frame; `ws` has as much. */
-const flushMs = 30_000;
 
 /** So many pongs may wait for a peer to read them: each costs more than its few bytes. */
 const pongsMost = 64;
@@ -57,18 +52,18 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
   readyState = 1;
   isPaused = false;
   /** Whether it is one of those that are read fast: what waits for its other end is not. */
-  mayTakeRoom = false;
+  mayTakeBuffer = false;
   /** Where bytes are read to. */
-  room: Room = sharedRoom;
+  buffer: ReadBuffer = sharedBuffer;
   sink: Sink | null = null;
   /** Set by `ws`. */
   _protocol = "";
   #socket!: Socket;
   #clock!: Clock;
-  #code: number = codes.lost;
+  #code: number = unsentCodes.lost;
   /** Nothing is taken in any more, but for the answer to a close. */
   #isRefused = false;
-  /** Whether the system reads into the room, so that it may change after a read. */
+  /** Whether the system reads into the buffer, so that it may change after a read. */
   #isInPlace = false;
   #late: unknown = null;
   /** That wait to be written. */
@@ -99,7 +94,7 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
   }
 
   get back(): Uint8Array {
-    return this.room.back;
+    return this.buffer.back;
   }
 
   /** Called by `ws`, which has answered the request; `head` is what came with it. */
@@ -137,27 +132,27 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
     }
   }
 
-  /** Bytes were read into the room. */
+  /** Bytes were read into the buffer. */
   onRead(bytes: number): void {
     this.confined(takeIn, bytes);
   }
 
   taken(bytes: number): void {
-    this.read(this.room, frontBytes, bytes);
+    this.read(this.buffer, frontBytes, bytes);
     if (this.end > this.start && !this.#isRefused)
       this.sink?.take(this, this.start, this.end, bytes);
     if (!this.#isInPlace) return;
-    const isShared = this.room === sharedRoom;
-    if (isShared ? bytes < manyBytes || !this.mayTakeRoom : bytes >= fewBytes) return;
-    giveBack(this.room);
-    this.room = isShared ? takeRoom() : sharedRoom;
+    const isShared = this.buffer === sharedBuffer;
+    if (isShared ? bytes < manyBytes || !this.mayTakeBuffer : bytes >= fewBytes) return;
+    returnReadBuffer(this.buffer);
+    this.buffer = isShared ? takeReadBuffer() : sharedBuffer;
   }
 
-  /** Borrows the room, which is the link's own: it reads to another, and the caller gives it back. */
-  borrowRoom(): Room {
-    const { room } = this;
-    this.room = takeRoom();
-    return room;
+  /** Borrows the buffer, which is the link's own: it reads to another, and the caller gives it back. */
+  borrowBuffer(): ReadBuffer {
+    const { buffer } = this;
+    this.buffer = takeReadBuffer();
+    return buffer;
   }
 
   pause(): void {
@@ -193,9 +188,9 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
    */
   close(code?: number, reason = ""): void {
     if (this.readyState !== this.OPEN) return;
-    this.#endIn(flushMs);
+    this.#endIn(closingMs);
     this.write(frameOf(opcodes.close, closeBody(code, closeReason(reason))), () =>
-      this.#endIn(closeMs),
+      this.#endIn(answerMs),
     );
     this.readyState = 2;
     this.resume();
@@ -233,12 +228,10 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
         this.#pongs -= 1;
       });
     }
-    const isEmpty = data.length === 0;
-    const code = data.length < 2 ? 0 : data.readUInt16BE(0);
-    if (!isEmpty && !isCode(code)) return this.#fail(closeCodes.protocolError);
-    if (!isUtf8(data.subarray(2))) return this.#fail(closeCodes.badText);
-    this.#code = isEmpty ? codes.none : code;
-    this.close(isEmpty ? undefined : code, data.toString("utf8", 2));
+    const said = closeIn(data);
+    if ("fault" in said) return this.#fail(said.fault);
+    this.#code = said.code ?? unsentCodes.none;
+    this.close(said.code, said.reason.toString());
     this.#socket.end();
   }
 
@@ -251,16 +244,16 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
 
   /** What was not read in place: it is read as if it had been. */
   heard(chunk: Buffer): void {
-    const { room } = this;
+    const { buffer } = this;
     const isInPlace = this.#isInPlace;
-    this.room = sharedRoom;
+    this.buffer = sharedBuffer;
     this.#isInPlace = false;
     for (let at = 0; at < chunk.length; ) {
-      const bytes = chunk.copy(sharedRoom.bytes, frontBytes, at);
+      const bytes = chunk.copy(sharedBuffer.bytes, frontBytes, at);
       this.taken(bytes);
       at += bytes;
     }
-    this.room = room;
+    this.buffer = buffer;
     this.#isInPlace = isInPlace;
   }
 
@@ -272,8 +265,8 @@ export class ServerLink extends FrameReader implements Pinged, InPlace {
   gone(): void {
     if (this.#late !== null) this.#clock.clearTimeout(this.#late);
     this.readyState = this.CLOSED;
-    giveBack(this.room);
-    this.room = sharedRoom;
+    returnReadBuffer(this.buffer);
+    this.buffer = sharedBuffer;
     this.confined(close, this.#code);
     this.sink = null;
   }

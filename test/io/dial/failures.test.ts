@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { reasonOf } from "../../../src/actors/errors.ts";
-import { failure, redirectOf } from "../../../src/io/dial/config.ts";
+import { failure, redirectOf } from "../../../src/io/dial/failures.ts";
 
 const url = new URL("wss://relay.test/client/x");
 const advice = "self-signed certificate; if the root CA is installed locally, try --use-system-ca";

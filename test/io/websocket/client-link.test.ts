@@ -1,5 +1,5 @@
 /**
- * Lean link and lean dial beside `ws`: the same server, the same bytes, the same ends and the same
+ * Client link and fast dial beside `ws`: the same server, the same bytes, the same ends and the same
  * sentences, whichever of the two dials.
  */
 import assert from "node:assert/strict";
@@ -17,8 +17,8 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { reasonOf } from "../../../src/actors/errors.ts";
 import type { DialConfig } from "../../../src/io/dial/config.ts";
 import { dial } from "../../../src/io/dial/dial.ts";
-import { leanDial } from "../../../src/io/dial/fast-dial.ts";
-import { LeanLink } from "../../../src/io/websocket/client-link.ts";
+import { fastDial } from "../../../src/io/dial/fast-dial.ts";
+import { ClientLink } from "../../../src/io/websocket/client-link.ts";
 import type { DataLink } from "../../../src/io/websocket/link.ts";
 import { until } from "../../support/until.ts";
 
@@ -38,7 +38,7 @@ const configFor = (port: number, subprotocol: string | null = "x.v1"): DialConfi
 const never = new AbortController().signal;
 const dials = [
   ["ws", dial],
-  ["the lean one", leanDial],
+  ["the fast one", fastDial],
 ] as const;
 
 /** A server of `ws`, and what it does with each link. */
@@ -57,13 +57,18 @@ async function serve(act: (link: WebSocket) => void): Promise<number> {
 }
 
 /** A server that answers with these bytes, once it has a request. */
-async function answer(bytes: (request: string) => string | Buffer, isOver = true): Promise<number> {
+async function answer(
+  bytes: (request: string) => string | Buffer,
+  isOver = true,
+  goOn: (socket: Socket) => void = () => {},
+): Promise<number> {
   const server = createTcpServer((socket: Socket) => {
     socket.on("error", () => {});
     socket.once("data", (request) => {
       const said = bytes(String(request));
       if (isOver) socket.end(said, "latin1");
       else socket.write(said, "latin1");
+      goOn(socket);
     });
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -79,6 +84,10 @@ const acceptOf = (request: string): string =>
     .digest("base64");
 const welcome = (request: string): string =>
   `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptOf(request)}\r\nSec-WebSocket-Protocol: x.v1\r\n\r\n`;
+
+/** A frame of a server, its payload shorter than 126 bytes. */
+const frame = (opcode: number, payload: string): string =>
+  String.fromCharCode(0x80 | opcode, payload.length) + payload;
 
 /** What a link says until it is closed: its texts, its bytes in one, and its end. */
 async function story(link: DataLink, what = "a close") {
@@ -123,7 +132,7 @@ test("texts and bytes of every size come as they do with ws, and go out again", 
   });
   for (const [name, open] of dials) {
     const link = await open(configFor(port, null), never);
-    if (name !== "ws") assert.ok(link instanceof LeanLink);
+    if (name !== "ws") assert.ok(link instanceof ClientLink);
     for (const part of parts) link.send(part);
     const { texts, bytes, end } = await story(link);
     assert.deepEqual(texts, ["first", "last"], name);
@@ -150,6 +159,10 @@ test("frames of a server, right and wrong, end a link as they end that of ws", a
     ["a continuation of nothing", [0x80, 0], 1006],
     ["a message within another", [2, 0, 0x82, 0], 1006],
     ["a close of one byte", [0x88, 1, 3], 1006],
+    ["a close with a code that nobody may send", [0x88, 2, 3, 0xed], 1006],
+    ["a close whose reason is no text", [0x88, 3, 3, 0xe8, 0xff], 1006],
+    ["a text and a close", [0x81, 1, 97, 0x88, 0], 1005],
+    ["an empty text and a close", [0x81, 0, 0x88, 0], 1005],
     ["too much", [0x82, 127, 0, 0, 0, 0, 0, 16, 0, 1], 1006],
     ["far too much", [0x82, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 1006],
   ];
@@ -158,11 +171,12 @@ test("frames of a server, right and wrong, end a link as they end that of ws", a
       Buffer.concat([Buffer.from(welcome(request)), Buffer.from(frames)]),
     );
     for (const [name, open] of dials) {
-      const { end, bytes } = await story(
+      const { end, bytes, texts } = await story(
         await open(configFor(port), never),
         `the end of ${name} after ${what}`,
       );
       assert.equal(end?.[0], code, `${what}, ${name}`);
+      if (what.includes("text and")) assert.deepEqual(texts, [what.startsWith("a ") ? "a" : ""]);
       if (what.startsWith("a message in")) assert.equal(String(bytes), "abc", name);
     }
   }
@@ -204,21 +218,55 @@ test("answers that are no websocket are told in the same words", async () => {
 
 test("an answer that drips, and one without end, is waited for no longer than it must", async () => {
   const endless = await answer(() => `HTTP/1.1 101 X\r\nA: ${"x".repeat(40_000)}`, false);
-  await assert.rejects(leanDial(configFor(endless), never), /its answer is too long/);
+  await assert.rejects(fastDial(configFor(endless), never), /its answer is too long/);
   const stop = new AbortController();
   const silent = await answer(() => "", false);
-  const dialled = leanDial(configFor(silent), stop.signal);
+  const dialled = fastDial(configFor(silent), stop.signal);
   stop.abort();
   await assert.rejects(dialled, /it was given up/);
 });
 
 test("what came with the answer waits for a reader, and a paused one gets nothing", async () => {
   const port = await answer((request) => `${welcome(request)}\x82\x01a\x82\x01b`, false);
-  const link = await leanDial(configFor(port), never);
+  const link = await fastDial(configFor(port), never);
   const heard: string[] = [];
   link.on("message", (data: Buffer) => heard.push(String(data)));
   assert.deepEqual([link.isPaused, heard], [true, []]);
   link.resume();
-  await until("both", () => heard.length === 2);
+  await until("both", () => heard.join("") === "ab");
   link.terminate();
+});
+
+test("texts and bytes keep their order, however the frames are cut", async () => {
+  const parts = ["\x02a", "\x01<b>", "\x01<>", "\x02c", "\x09ping", "\x02d", "\x01<e>", "\x02f"];
+  const frames = parts.map((part) => frame(part.charCodeAt(0), part.slice(1))).join("");
+  for (const most of [1, 2, 3, 5, 1_000]) {
+    const port = await answer(welcome, false, async (socket) => {
+      for (let at = 0; at < frames.length; at += most) {
+        socket.write(frames.slice(at, at + most), "latin1");
+        await new Promise(setImmediate);
+      }
+    });
+    const link = await fastDial(configFor(port), never);
+    const heard: string[] = [];
+    link.on("message", (data: Buffer, isBinary: boolean) =>
+      heard.push(isBinary === String(data).startsWith("<") ? "mixed up" : String(data)),
+    );
+    link.resume();
+    await until("the last", () => heard.at(-1)?.endsWith("f"));
+    assert.equal(heard.join(""), "a<b><>cd<e>f", `${most} bytes at a time`);
+    link.terminate();
+  }
+});
+
+test("a link that is closed says so to whoever sends on it, as that of ws does", async () => {
+  const port = await serve(() => {});
+  for (const [name, open] of dials) {
+    const link = await open(configFor(port, null), never);
+    link.terminate();
+    link.resume();
+    await until(`the end of ${name}`, () => link.readyState === link.CLOSED);
+    const error = await new Promise<unknown>((resolve) => link.send(Buffer.from("x"), resolve));
+    assert.ok(error instanceof Error, name);
+  }
 });

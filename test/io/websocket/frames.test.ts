@@ -7,12 +7,17 @@ import { randomBytes, randomInt } from "node:crypto";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 import fc from "fast-check";
-import { FrameReader, frontBytes, type Other, putHead } from "../../../src/io/websocket/frames.ts";
 import {
-  giveBack,
-  type Room,
-  sharedRoom,
-  takeRoom,
+  FrameReader,
+  frontBytes,
+  type Other,
+  putHead,
+  type ReadBuffer,
+} from "../../../src/io/websocket/frames.ts";
+import {
+  returnReadBuffer,
+  sharedBuffer,
+  takeReadBuffer,
 } from "../../../src/io/websocket/read-buffers.ts";
 
 // What `ws` exports beside what its types know.
@@ -53,23 +58,23 @@ class Reader extends FrameReader {
     this.others.push([kind, frame]);
   }
 
-  hear(room: Room, bytes: number): void {
-    this.read(room, frontBytes, bytes);
-    this.runs.push(Buffer.from(room.bytes.subarray(this.start, this.end)));
+  hear(buffer: ReadBuffer, bytes: number): void {
+    this.read(buffer, frontBytes, bytes);
+    this.runs.push(Buffer.from(buffer.bytes.subarray(this.start, this.end)));
   }
 }
 
 /** Reads bytes cut into pieces; the payload, and what was not data. */
 function readAll(bytes: Buffer, cuts: () => number, isShared = false, isServer = false) {
-  const room = isShared ? sharedRoom : takeRoom();
+  const buffer = isShared ? sharedBuffer : takeReadBuffer();
   const reader = new Reader(1024 * 1024, !isServer);
   for (let at = 0; at < bytes.length; ) {
-    const part = bytes.subarray(at, at + Math.min(cuts(), room.back.length));
-    room.back.set(part);
-    reader.hear(room, part.length);
+    const part = bytes.subarray(at, at + Math.min(cuts(), buffer.back.length));
+    buffer.back.set(part);
+    reader.hear(buffer, part.length);
     at += part.length;
   }
-  giveBack(room);
+  returnReadBuffer(buffer);
   return { payload: Buffer.concat(reader.runs), others: reader.others };
 }
 
@@ -147,27 +152,27 @@ test("a pong is swallowed, and what is around it is not", () => {
   }
 });
 
-test("when no room is left the shared one is taken, and each serves one at a time", () => {
-  const rooms = new Set<Room>();
-  for (let room = takeRoom(); room !== sharedRoom; room = takeRoom()) {
-    assert.ok(!rooms.has(room));
-    rooms.add(room);
+test("when no buffer is left the shared one is taken, and each serves one at a time", () => {
+  const buffers = new Set<ReadBuffer>();
+  for (let buffer = takeReadBuffer(); buffer !== sharedBuffer; buffer = takeReadBuffer()) {
+    assert.ok(!buffers.has(buffer));
+    buffers.add(buffer);
   }
-  const starts = [...rooms].map(({ bytes }) => bytes.byteOffset).sort((a, b) => a - b);
-  for (const [n, { bytes }] of [...rooms].entries()) {
+  const starts = [...buffers].map(({ bytes }) => bytes.byteOffset).sort((a, b) => a - b);
+  for (const [n, { bytes }] of [...buffers].entries()) {
     assert.ok(n === 0 || (starts[n] ?? 0) - (starts[n - 1] ?? 0) >= bytes.length);
-    giveBack([...rooms][n] ?? sharedRoom);
+    returnReadBuffer([...buffers][n] ?? sharedBuffer);
   }
-  giveBack(sharedRoom);
-  assert.ok(rooms.has(takeRoom()));
+  returnReadBuffer(sharedBuffer);
+  assert.ok(buffers.has(takeReadBuffer()));
 });
 
 test("what is written, ws reads", () => {
   for (const length of [1, 125, 126, 65_535, 65_536, 250_000]) {
-    const room = takeRoom();
+    const buffer = takeReadBuffer();
     const data = randomBytes(length);
-    room.back.set(data);
-    const at = putHead(room.bytes, frontBytes, frontBytes + length);
+    buffer.back.set(data);
+    const at = putHead(buffer.bytes, frontBytes, frontBytes + length);
     const receiver = new Receiver({ isServer: false, maxPayload: 1024 * 1024 });
     let heard: Buffer = Buffer.alloc(0);
     let isWhole = false;
@@ -175,7 +180,7 @@ test("what is written, ws reads", () => {
       heard = got;
       isWhole = isBinary;
     });
-    receiver.write(Buffer.from(room.bytes.subarray(at, frontBytes + length)));
+    receiver.write(Buffer.from(buffer.bytes.subarray(at, frontBytes + length)));
     assert.ok(isWhole && heard.equals(data), String(length));
   }
 });

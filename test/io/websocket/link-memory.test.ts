@@ -19,7 +19,7 @@ import { WebSocketServer } from "ws";
 import { type Links, openLinks } from "../../../src/io/relay/links.ts";
 import { earlyBytes } from "../../../src/io/relay/splice.ts";
 import { FrameReader, frontBytes } from "../../../src/io/websocket/frames.ts";
-import { sharedRoom } from "../../../src/io/websocket/read-buffers.ts";
+import { sharedBuffer } from "../../../src/io/websocket/read-buffers.ts";
 import { ServerLink } from "../../../src/io/websocket/server-link.ts";
 import type { LinkId } from "../../../src/machines/vocabulary.ts";
 import { certificates } from "../../support/certificates.ts";
@@ -184,9 +184,9 @@ for (const isTls of [false, true])
         bytes = 0;
         hear(chunk: Buffer): void {
           for (let at = 0; at < chunk.length; ) {
-            const count = chunk.copy(sharedRoom.bytes, frontBytes, at);
-            this.read(sharedRoom, frontBytes, count);
-            got.update(sharedRoom.bytes.subarray(this.start, this.end));
+            const count = chunk.copy(sharedBuffer.bytes, frontBytes, at);
+            this.read(sharedBuffer, frontBytes, count);
+            got.update(sharedBuffer.bytes.subarray(this.start, this.end));
             this.bytes += this.end - this.start;
             at += count;
           }

@@ -65,8 +65,8 @@ const withOurs: Serve = (http, near) => {
   server.on("connection", (arrived) => {
     const link = arrived as unknown as ServerLink;
     const sink = {
-      take: ({ room }: ServerLink, start: number, end: number) => {
-        near.payload.push(Buffer.from(room.bytes.subarray(start, end)));
+      take: ({ buffer }: ServerLink, start: number, end: number) => {
+        near.payload.push(Buffer.from(buffer.bytes.subarray(start, end)));
       },
       closed: (code: number) => {
         near.end = code;

@@ -9,10 +9,10 @@ import { type AddressInfo, connect, createServer, Socket } from "node:net";
 import { after, before, test } from "node:test";
 import type { DialConfig } from "../../../src/io/dial/config.ts";
 import { dial } from "../../../src/io/dial/dial.ts";
-import { leanDial } from "../../../src/io/dial/fast-dial.ts";
+import { fastDial } from "../../../src/io/dial/fast-dial.ts";
 import { subprotocols } from "../../../src/io/protocol/wire.ts";
-import { LeanLink } from "../../../src/io/websocket/client-link.ts";
-import { pongsMost } from "../../../src/io/websocket/link.ts";
+import { ClientLink } from "../../../src/io/websocket/client-link.ts";
+import { pongMostBytes } from "../../../src/io/websocket/link.ts";
 import { linkStream, readLinkInPlace } from "../../../src/io/websocket/link-stream.ts";
 import { handClock } from "../../support/clock.ts";
 import { openRelay } from "../../support/relay.ts";
@@ -85,7 +85,7 @@ const config = (isCiphertext: boolean): DialConfig => ({
 });
 
 for (const [name, open] of [
-  ["wsproxy's link", async () => await leanDial(config(true), never)],
+  ["wsproxy's link", async () => await fastDial(config(true), never)],
   ["the agent's control link", async () => await dial(config(false), never)],
   [
     "the agent's data link",
@@ -115,12 +115,12 @@ for (const [name, open] of [
       begun = resolve;
     });
     const link = await open();
-    assert.equal(link instanceof LeanLink, name.startsWith("wsproxy"));
+    assert.equal(link instanceof ClientLink, name.startsWith("wsproxy"));
     link.resume();
     flooder = await met;
     const most = await mostWaiting(() => flooder, flood(flooder, pings));
-    assert.ok(most >= pongsMost / 2, `only ${most} bytes waited: nothing was tried`);
-    assert.ok(most <= pongsMost + 200, `${most} bytes waited`);
+    assert.ok(most >= pongMostBytes / 2, `only ${most} bytes waited: nothing was tried`);
+    assert.ok(most <= pongMostBytes + 200, `${most} bytes waited`);
     assert.equal(link.readyState, link.OPEN);
     link.terminate();
     flooder.destroy();
@@ -138,7 +138,7 @@ for (const door of ["agent", "client"] as const)
     await once(socket, "data");
     const most = await mostWaiting(() => socket, flood(socket, maskedPings));
     // On a data link 64 of them wait, of 127 bytes at most.
-    const bound = door === "client" ? 64 * 127 : pongsMost;
+    const bound = door === "client" ? 64 * 127 : pongMostBytes;
     assert.ok(most >= bound / 2, `only ${most} bytes waited: nothing was tried`);
     assert.ok(most <= bound + 200, `${most} bytes waited`);
     assert.equal(socket.destroyed, false);

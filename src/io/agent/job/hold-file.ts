@@ -4,8 +4,7 @@
  */
 import { statSync } from "node:fs";
 import { Observable, Subject, share } from "rxjs";
-import { ticks } from "../../../actors/activity.ts";
-import type { Clock } from "../../../actors/clock.ts";
+import { type Clock, every } from "../../../actors/clock.ts";
 import type { HoldEvent } from "../../../machines/hold.ts";
 
 /** How often the file is looked at. */
@@ -50,10 +49,10 @@ export function openHoldFile(file: string, atWallMs: number, clock: Clock): Hold
   };
   const changes = new Observable<HoldEvent>((out) => {
     const forwarding = found.subscribe(out);
-    const looking = ticks(clock, lookMs).subscribe(look);
+    const stop = every(clock, lookMs, look);
     look();
     return () => {
-      looking.unsubscribe();
+      stop();
       forwarding.unsubscribe();
     };
   }).pipe(share());

@@ -5,10 +5,11 @@
  * fetched in the background. Knows no logins and logs nothing: what is wrong comes back as sentences.
  */
 import { constants } from "node:fs";
-import { open, stat } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { setTimeout as realPause } from "node:timers/promises";
-import type { Clock } from "../../../actors/clock.ts";
+import { type Clock, every } from "../../../actors/clock.ts";
 import { reasonOf } from "../../../actors/errors.ts";
+import { markOf, watchFiles } from "../../file-watch.ts";
 import { plainText } from "../../text.ts";
 import { type AuthorizedKey, parseAuthorizedKeys } from "./authorized-keys.ts";
 import { downloadKeys, faultInUrl, withoutSecrets } from "./key-download.ts";
@@ -40,16 +41,14 @@ export interface KeyringConfig {
 export type FetchText = (url: string, signal: AbortSignal) => Promise<string>;
 
 interface Source {
+  /** Resolves when it was tried once; never rejects. */
+  readonly ready: Promise<void>;
   read(): Promise<KeySet>;
-  /** Looks for a change, or fetches; never rejects. */
-  refresh(): Promise<void>;
-  stop(): void;
-  readonly everyMs: number;
+  close(): void;
 }
 
 /** Counts in bytes. */
 const largestFile = 1024 * 1024;
-const lookMs = 1_000;
 const refetchMs = 5 * 60_000;
 const fetchTimeoutMs = 10_000;
 /** A save by rename leaves a gap; in all 300 ms, and only if the file was there before. */
@@ -74,11 +73,10 @@ export function openKeyring(
   const sources: Source[] = [...new Set(config.urls)].map((url) =>
     keysPage(url, config.refreshMs ?? refetchMs, clock, tell, fetchText),
   );
-  if (config.file !== null) sources.unshift(keysFile(config.file, config.pause ?? realPause, tell));
-  const ready = Promise.all(sources.map((source) => source.refresh())).then(() => undefined);
-  const stops = sources.map((source) => every(clock, source.everyMs, () => void source.refresh()));
+  if (config.file !== null)
+    sources.unshift(keysFile(config.file, clock, config.pause ?? realPause, tell));
   return {
-    ready,
+    ready: Promise.all(sources.map((source) => source.ready)).then(() => undefined),
     read: async () => {
       const sets = await Promise.all(sources.map((source) => source.read()));
       return {
@@ -88,21 +86,19 @@ export function openKeyring(
     },
     close: () => {
       isClosed = true;
-      for (const stop of stops) stop();
-      for (const source of sources) source.stop();
+      for (const source of sources) source.close();
     },
   };
 }
 
 function keysFile(
   path: string,
+  clock: Clock,
   pause: (ms: number) => Promise<unknown>,
   tell: (what: string) => void,
 ): Source {
   const name = plainText(path);
   let wasThere = true;
-  let lastMark: string | null | undefined;
-  let isLooking = false;
   let last: { text: string; set: KeySet } = { text: "", set: { keys: [], problems: [] } };
 
   /** Tries until the file has been gone for longer than a rename takes; null when it is. */
@@ -129,9 +125,11 @@ function keysFile(
     }
   }
 
+  const changed = (): void => tell("keys file changed");
+  const watch = watchFiles([path], clock, changed, () => settled(() => markOf(path)));
   return {
-    everyMs: lookMs,
-    stop: () => undefined,
+    ready: watch.ready,
+    close: watch.close,
     read: async () => {
       try {
         const text = (await settled(() => textOf(path))) ?? "";
@@ -142,14 +140,6 @@ function keysFile(
         const problem = `The keys file ${name} cannot be read: ${because(thrown)}.`;
         return { keys: [], problems: [problem] };
       }
-    },
-    refresh: async () => {
-      if (isLooking) return;
-      isLooking = true;
-      const mark = await settled(() => markOf(path)).catch((thrown: unknown) => because(thrown));
-      isLooking = false;
-      if (lastMark !== undefined && mark !== lastMark) tell("keys file changed");
-      lastMark = mark;
     },
   };
 }
@@ -195,10 +185,14 @@ function keysPage(
     }
   }
 
+  const ready = refresh();
+  const stopTimer = every(clock, everyMs, () => void refresh());
   return {
-    everyMs,
-    refresh,
-    stop: () => stop.abort(new Error("the keyring was closed")),
+    ready,
+    close: () => {
+      stopTimer();
+      stop.abort(new Error("the keyring was closed"));
+    },
     read: () => {
       const kept = text === null ? "" : " The last good ones stay in force.";
       const problem = `The keys from ${name} cannot be fetched: ${failure}.${kept}`;
@@ -238,12 +232,6 @@ async function textOf(path: string): Promise<string> {
   }
 }
 
-/** Differs after every save. */
-async function markOf(path: string): Promise<string> {
-  const { mtimeNs, size, ino } = await stat(path, { bigint: true });
-  return `${mtimeNs}:${size}:${ino}`;
-}
-
 /** The innermost cause, as a clause: fetch itself only says "fetch failed". */
 function because(thrown: unknown): string {
   if (!(thrown instanceof Error)) return plainText(String(thrown));
@@ -253,16 +241,4 @@ function because(thrown: unknown): string {
 
 function codeOf(thrown: unknown): string {
   return thrown instanceof Error && "code" in thrown ? String(thrown.code) : "";
-}
-
-function every(clock: Clock, ms: number, act: () => void): () => void {
-  let next: unknown;
-  const arm = (): void => {
-    next = clock.setTimeout(() => {
-      arm();
-      act();
-    }, ms);
-  };
-  arm();
-  return () => clock.clearTimeout(next);
 }

@@ -8,8 +8,8 @@ import { randomBytes } from "node:crypto";
 import { type FileHandle, lstat, opendir } from "node:fs/promises";
 import { type Reading, startReading } from "./listing.ts";
 import type { LocalPath } from "./paths.ts";
-import { takeRoom } from "./reply-buffers.ts";
-import { type Lane, makeLane } from "./turns.ts";
+import { takeReplyBuffer } from "./reply-buffers.ts";
+import { makeTurns, type Turns } from "./turns.ts";
 import { codes, dataHeader, maxTransfer, SftpError, sealData } from "./wire.ts";
 
 /** Open at once in one session; announced, and enough for any client that was met. */
@@ -18,7 +18,7 @@ export const maxHandles = 1024;
 interface Held {
   readonly name: Buffer;
   readonly path: LocalPath;
-  readonly lane: Lane;
+  readonly turns: Turns;
   isClosed: boolean;
 }
 
@@ -60,7 +60,7 @@ function hold<T extends Handle>(handles: Handles, handle: T): T {
 function held(path: LocalPath): Held {
   // A copy: the path may be a few bytes of a chunk that would be kept for as long.
   const own = typeof path === "string" ? path : Buffer.from(path);
-  return { name: randomBytes(12), path: own, lane: makeLane(), isClosed: false };
+  return { name: randomBytes(12), path: own, turns: makeTurns(), isClosed: false };
 }
 
 export function holdFile(handles: Handles, file: FileHandle, path: LocalPath, appends: boolean) {
@@ -117,7 +117,7 @@ export async function readFrom(file: OpenFile, id: number, offset: number, lengt
   const wanted = Math.min(length, maxTransfer);
   // Node takes no greater number here, and would read from anywhere else.
   const isFar = !Number.isSafeInteger(offset + wanted);
-  const buffer = takeRoom(dataHeader + (isFar ? 0 : wanted));
+  const buffer = takeReplyBuffer(dataHeader + (isFar ? 0 : wanted));
   const { bytesRead } = isFar
     ? { bytesRead: 0 }
     : await file.file.read(buffer, dataHeader, wanted, offset);

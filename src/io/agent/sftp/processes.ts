@@ -9,7 +9,6 @@
  */
 import { type FileHandle, readlink, realpath, statfs } from "node:fs/promises";
 import { posix } from "node:path";
-import type { LocalPath } from "./paths.ts";
 import { codes, SftpError } from "./wire.ts";
 
 /** Whether a request follows the last name of its path, where that is a link. */
@@ -78,7 +77,7 @@ const namesIn = (path: string): string[] => path.split("/").filter((name) => nam
  * Rejects with PERMISSION_DENIED for a path that is below a process's folder, or leads there or
  * through there by links (`/dev/fd`, `/proc/PID/cwd`). `path` is absolute.
  */
-export async function assertNoProcess(path: LocalPath, last: Last): Promise<void> {
+export async function assertNoProcess(path: Buffer | string, last: Last): Promise<void> {
   if (process.platform !== "linux" || typeof path === "string") return;
   const text = path.toString("latin1");
   // A slash at the end has the system follow the last name, whatever the call.

@@ -13,11 +13,11 @@
 import { homedir } from "node:os";
 import type { Duplex, Writable } from "node:stream";
 import { closeHandle } from "./handles.ts";
-import { giveBack } from "./reply-buffers.ts";
+import { returnReplyBuffer } from "./reply-buffers.ts";
 import { understand, versionReply } from "./requests.ts";
 import { sendsLinkFirst } from "./symlinks.ts";
 import { closed, failureReply, type Session, type Task } from "./tasks.ts";
-import { inLane, makeLane } from "./turns.ts";
+import { makeTurns, takeTurn } from "./turns.ts";
 import { codes, type Packet, packetReader, SftpError, takeU32, types } from "./wire.ts";
 
 export interface SftpOptions {
@@ -80,7 +80,7 @@ function trafficOn(channel: Duplex, onReply: (bytes: number) => void): Traffic {
       underWay -= 1;
       kept -= next.cost;
       if (isAbandoned) continue;
-      isStalled = !channel.write(next.reply, () => giveBack(next.reply));
+      isStalled = !channel.write(next.reply, () => returnReplyBuffer(next.reply));
       onReply(next.reply.length);
     }
     wake?.();
@@ -117,17 +117,17 @@ function trafficOn(channel: Duplex, onReply: (bytes: number) => void): Traffic {
 
 /** Takes requests: each is let through in its turn, and answered whatever becomes of it. */
 function requestsOf(session: Session, traffic: Traffic): (packet: Packet) => void {
-  const paths = makeLane();
+  const paths = makeTurns();
   const answered = new WeakMap<object, Promise<unknown>>();
 
   const inTurn = ({ handle, manner, work }: Task): Promise<Buffer> => {
-    if (!handle) return inLane(paths, manner, work);
+    if (!handle) return takeTurn(paths, manner, work);
     const unlessClosed = (): Promise<Buffer> => {
       if (handle.isClosed) throw closed();
       return work();
     };
     // "reading" of all paths: beside whatever goes through a handle, and in order with the rest.
-    return inLane(paths, "reading", () => inLane(handle.lane, manner, unlessClosed));
+    return takeTurn(paths, "reading", () => takeTurn(handle.turns, manner, unlessClosed));
   };
 
   return ({ type, length, body }) => {

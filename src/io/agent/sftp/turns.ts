@@ -1,5 +1,5 @@
 /**
- * Lanes: who must wait for whom. Those of one kind go together, a lone one goes by itself, and
+ * Turns: who must wait for whom. Those of one kind go together, a lone one goes by itself, and
  * nobody overtakes: the outcome is as if all had gone one after the other.
  *
  * Knows nothing of files, and has no bound of its own: whoever lets requests in has.
@@ -8,39 +8,43 @@
 /** Reads go beside reads and writes beside writes; `alone` goes beside nothing. */
 export type Manner = "reading" | "writing" | "alone";
 
-export interface Lane {
+export interface Turns {
   running: number;
   manner: Manner;
   readonly waiting: { readonly manner: Manner; readonly start: () => void }[];
 }
 
-export function makeLane(): Lane {
+export function makeTurns(): Turns {
   return { running: 0, manner: "alone", waiting: [] };
 }
 
-function advance(lane: Lane): void {
+function advance(turns: Turns): void {
   for (;;) {
-    const [first] = lane.waiting;
+    const [first] = turns.waiting;
     if (!first) return;
-    const fits = first.manner !== "alone" && first.manner === lane.manner;
-    if (lane.running > 0 && !fits) return;
-    lane.waiting.shift();
-    lane.running += 1;
-    lane.manner = first.manner;
+    const fits = first.manner !== "alone" && first.manner === turns.manner;
+    if (turns.running > 0 && !fits) return;
+    turns.waiting.shift();
+    turns.running += 1;
+    turns.manner = first.manner;
     first.start();
   }
 }
 
 /** Does the work when its turn has come; settles as the work does. */
-export async function inLane<T>(lane: Lane, manner: Manner, work: () => Promise<T>): Promise<T> {
+export async function takeTurn<T>(
+  turns: Turns,
+  manner: Manner,
+  work: () => Promise<T>,
+): Promise<T> {
   await new Promise<void>((start) => {
-    lane.waiting.push({ manner, start });
-    advance(lane);
+    turns.waiting.push({ manner, start });
+    advance(turns);
   });
   try {
     return await work();
   } finally {
-    lane.running -= 1;
-    advance(lane);
+    turns.running -= 1;
+    advance(turns);
   }
 }

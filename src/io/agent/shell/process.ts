@@ -11,6 +11,7 @@ import { Readable, Writable } from "node:stream";
 import { reasonOf } from "../../../actors/errors.ts";
 import { terminalText } from "../../text.ts";
 import { tooLong } from "./argument-room.ts";
+import type { TerminalModes } from "./terminal-modes.ts";
 
 /** How a process ended: one of the two is null. `signal` is written as ssh does, "TERM". */
 export interface Exit {
@@ -48,6 +49,14 @@ export interface Start {
   readonly args: readonly string[];
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
+}
+
+/** How a terminal is to be opened; sizes in characters, 0 meaning the usual 80 by 24. */
+export interface TerminalStart extends Start {
+  readonly cols: number;
+  readonly rows: number;
+  /** What the client says of its own terminal; not for Windows, whose consoles have none. */
+  readonly modes?: TerminalModes;
 }
 
 /** The signals a client may send (RFC 4254, section 6.10); sshd takes the same. */

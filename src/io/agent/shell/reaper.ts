@@ -7,7 +7,7 @@
  * is not found; one whose ancestors are still there is. The agent itself is never touched.
  */
 import { execFile } from "node:child_process";
-import type { Clock } from "../../../actors/clock.ts";
+import { type Clock, pause } from "../../../actors/clock.ts";
 import { allStats, type Stat, statOf, wasStartedWith } from "./proc.ts";
 import { send } from "./process.ts";
 
@@ -34,7 +34,7 @@ export async function hangUp(pid: number, clock: Clock): Promise<void> {
   const until = clock.now() + graceMs;
   while (isAlive(pid) && statOf(pid)?.startTime === born) {
     if (clock.now() >= until) return sendToSession(pid, "KILL");
-    await pause(clock);
+    await pause(clock, pollMs);
   }
 }
 
@@ -62,7 +62,7 @@ export async function reap(
       else if (!warned.has(target)) for (const name of ["HUP", "CONT"]) send(target, name);
       warned.add(target);
     }
-    await pause(clock);
+    await pause(clock, pollMs);
   }
 }
 
@@ -134,10 +134,4 @@ async function killTrees(pids: readonly number[]): Promise<void> {
         }),
     ),
   );
-}
-
-function pause(clock: Clock): Promise<void> {
-  return new Promise((resolve) => {
-    clock.setTimeout(resolve, pollMs);
-  });
 }

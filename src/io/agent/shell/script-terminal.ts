@@ -30,9 +30,9 @@ import {
   send,
   sizeOr,
   sshSignals,
+  type TerminalStart,
 } from "./process.ts";
 import { canExecute } from "./shells.ts";
-import type { TerminalStart } from "./terminal.ts";
 import { sttyLine, sttyWords } from "./terminal-modes.ts";
 
 /** Where util-linux has put it, if it is there; other systems' `script` takes other flags. */

@@ -24,15 +24,15 @@ import {
   openMasters,
   type Process,
   promised,
-  type Start,
   send,
   signalName,
   sizeOr,
   sshSignals,
+  type TerminalStart,
 } from "./process.ts";
 import { loadPty, noTerminal, type Pty } from "./pty.ts";
 import { findScript, openScript, tryMultiplexer } from "./script-terminal.ts";
-import { type TerminalModes, withModes } from "./terminal-modes.ts";
+import { withModes } from "./terminal-modes.ts";
 
 /** What a terminal is if the client did not say (RFC 4254 has no default; this one is everybody's). */
 const usual = { cols: 80, rows: 24 } as const;
@@ -42,14 +42,6 @@ const noteLimitBytes = 65_536;
 
 /** The kernel holds 12 KB for a terminal; beyond this something is wrong and the end must come. */
 const drainLimitBytes = 1_048_576;
-
-/** How a terminal is to be opened; sizes in characters, 0 meaning the usual 80 by 24. */
-export interface TerminalStart extends Start {
-  readonly cols: number;
-  readonly rows: number;
-  /** What the client says of its own terminal; not for Windows, whose consoles have none. */
-  readonly modes?: TerminalModes;
-}
 
 /**
  * Why this machine has no terminal to give now, as a sentence; null if it has one, of whatever kind.

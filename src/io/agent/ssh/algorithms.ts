@@ -15,6 +15,7 @@ type Algorithms = NonNullable<ConstructorParameters<typeof ssh2.Server>[0]["algo
  * (RFC 4253 8) keep a middle man from striking out what is better.
  */
 export const algorithms = {
+  // With those of `ssh2/post-quantum.ts`: each must be one that `client/host-key-pin.ts` can check.
   kex: ["curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256"],
   cipher: [
     "aes128-gcm@openssh.com",

@@ -3,12 +3,14 @@
  * It reads, checks and watches that file; judging a token by it is `tokens`'s work.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { readFileSync, unwatchFile, watchFile } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type Observable, Subject } from "rxjs";
 import * as v from "valibot";
+import type { Clock } from "../../../actors/clock.ts";
 import { ConvergeError, reasonOf } from "../../../actors/errors.ts";
 import type { Log } from "../../../actors/ports.ts";
+import { type FileWatch, watchFiles } from "../../file-watch.ts";
 
 /** SHA-256 of a shared token: the token itself is kept nowhere. */
 export type TokenHash = Buffer;
@@ -43,9 +45,6 @@ export interface WatchedPolicy {
 /** A shared token is guessed as hard as this many random bytes are. */
 const tokenLeastBytes = 16;
 const fileMostBytes = 64 * 1024;
-/** How often the files are looked at; watching by event misses renames over a mount. */
-const watchMs = 1_000;
-
 /** Keys are believed as far as the way to them is: TLS, or this very machine. */
 const jwksUrl = v.pipe(
   v.string(),
@@ -156,13 +155,15 @@ export function readPolicy(file: string): { policy: Policy; files: string[] } {
  * Keeps the policy of a file; null is the open one. A change that cannot be used is logged and the
  * policy before it stays, so that no moment of a careless edit is an open door.
  */
-export function watchPolicy(file: string | null, log: Log): WatchedPolicy {
+export function watchPolicy(file: string | null, clock: Clock, log: Log): WatchedPolicy {
   const changes = new Subject<Policy>();
   let policy = openPolicy;
-  let watched: string[] = [];
-  const watch = (files: string[]): void => {
-    for (const name of watched) unwatchFile(name, reload);
-    for (const name of files) watchFile(name, { interval: watchMs, persistent: false }, reload);
+  let watched: readonly string[] = [];
+  let watching: FileWatch | null = null;
+  const watch = (files: readonly string[]): void => {
+    if (files.join("\n") === watched.join("\n")) return;
+    watching?.close();
+    watching = watchFiles(files, clock, reload);
     watched = files;
   };
   function reload(): void {
@@ -182,5 +183,5 @@ export function watchPolicy(file: string | null, log: Log): WatchedPolicy {
     policy = read.policy;
     watch(read.files);
   }
-  return { now: () => policy, changes, close: () => watch([]) };
+  return { now: () => policy, changes, close: () => watching?.close() };
 }

@@ -9,7 +9,7 @@ import type { Clock } from "../../../actors/clock.ts";
 import { confine, type NoteFault } from "../../../actors/confine.ts";
 import type { RefusalReason } from "../../../actors/observe/facts.ts";
 import { holderOf } from "../../holder.ts";
-import { queuedBytes, socketBelow } from "../../websocket/raw-socket.ts";
+import { queuedBytes, socketBelow } from "../../tcp-socket.ts";
 import type { Origin } from "../admission/origin.ts";
 import type { Refusals } from "../admission/refusals.ts";
 

@@ -1,17 +1,19 @@
 /**
- * Http server: the relay's one port. Pages and JSON are fastify's; upgrades go to the doorway.
+ * Http server: the relay's one port. Pages and JSON are fastify's; upgrades go to who upgrades.
  * It knows no session: what it shows is handed in as functions.
  */
-import { readFileSync, unwatchFile, watchFile } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createSecureContext } from "node:tls";
 import Fastify, { type FastifyInstance } from "fastify";
+import type { Clock } from "../../../actors/clock.ts";
 import { confine, faultsIn } from "../../../actors/confine.ts";
 import { ConvergeError, reasonOf } from "../../../actors/errors.ts";
 import type { Log } from "../../../actors/ports.ts";
+import { watchFiles } from "../../file-watch.ts";
 import type { MetricsAnswer } from "./metrics-server.ts";
 import type { PlainHttp } from "./plain-http.ts";
 
@@ -43,8 +45,6 @@ export interface HttpServer {
 /** Paths, below the context path, that are for machines which look whether the relay is well. */
 export const probes = ["/healthz", "/readyz", "/metrics"] as const;
 
-/** How often certificate files are looked at; watching by event misses renames over a mount. */
-const certificateMs = 1_000;
 /** A request that comes slowly, or stops, is cut: headers after 10 s, all of it after 15 s. */
 const limits = {
   maxHeaderSize: 16 * 1024,
@@ -54,7 +54,7 @@ const limits = {
 } as const;
 const handshakeMs = 10_000;
 /** At the end, what connections get to close by themselves, websockets too. */
-const closeMs = 3_000;
+const lastMs = 3_000;
 
 /** Reads a key pair; an unusable one is `CONVERGE_USAGE` with the file named. */
 export function readTls({ certFile, keyFile }: { certFile: string; keyFile: string }) {
@@ -79,6 +79,7 @@ export function readTls({ certFile, keyFile }: { certFile: string; keyFile: stri
 export async function listen(
   config: HttpServerConfig,
   views: HttpServerViews,
+  clock: Clock,
   log: Log,
 ): Promise<HttpServer> {
   const { plain } = views;
@@ -154,14 +155,16 @@ export async function listen(
   } catch (error) {
     throw new ConvergeError("CONVERGE_LISTEN", `${config.host}:${config.port}`, error);
   }
-  const stopWatching = config.tls ? reloadOnChange(app.server as TlsServer, config.tls, log) : null;
+  const stopWatching = config.tls
+    ? reloadOnChange(app.server as TlsServer, config.tls, clock, log)
+    : null;
   const { address, port } = app.server.address() as AddressInfo;
   return {
     host: address,
     port,
     close: async () => {
       stopWatching?.();
-      const late = setTimeout(plain.destroyAll, closeMs);
+      const late = setTimeout(plain.destroyAll, lastMs);
       await app.close();
       clearTimeout(late);
     },
@@ -172,6 +175,7 @@ export async function listen(
 function reloadOnChange(
   server: TlsServer,
   tls: { certFile: string; keyFile: string },
+  clock: Clock,
   log: Log,
 ): () => void {
   const reload = (): void => {
@@ -182,9 +186,5 @@ function reloadOnChange(
       log.warn({ certificate: tls.certFile, reason: reasonOf(error) }, "certificate not reloaded");
     }
   };
-  const files = [tls.certFile, tls.keyFile];
-  for (const file of files) watchFile(file, { interval: certificateMs, persistent: false }, reload);
-  return () => {
-    for (const file of files) unwatchFile(file, reload);
-  };
+  return watchFiles([tls.certFile, tls.keyFile], clock, reload).close;
 }

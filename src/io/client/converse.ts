@@ -1,0 +1,200 @@
+/**
+ * Converse: what wsproxy and a relay say to each other on one open websocket: bytes between it and
+ * the near side, and sentences for the person. It cannot read the bytes; with a fingerprint it looks
+ * at the key exchange, which is in the clear. It does not know how the websocket was dialled, nor
+ * whether there will be another.
+ */
+import type { Clock } from "../../actors/clock.ts";
+import { ConvergeError } from "../../actors/errors.ts";
+import { spoken } from "../../actors/words/sentences.ts";
+import type { Trust } from "../dial/config.ts";
+import type { Read, ToClient } from "../protocol/messages.ts";
+import { closeCodes, unsentCodes } from "../protocol/wire.ts";
+import { plainText } from "../text.ts";
+import { expectPings } from "../websocket/keep-alive.ts";
+import { type DataLink, shut } from "../websocket/link.ts";
+import type { HostKeyPin } from "./host-key-pin.ts";
+import type { NearSide } from "./near-side.ts";
+
+/** Stop reading one side when so much waits for the other. */
+const highBytes = 1024 * 1024;
+/** What may wait for the near side before the far side is paused: more than the window of an ssh channel. */
+const outMostBytes = 4 * 1024 * 1024;
+/** What a relay may have said to the person; an honest one says two things. */
+const sentencesMost = 20;
+/** From the near side's end to this one's. */
+const goodbyeMs = 1_500;
+
+export type Say = (sentence: string) => void;
+
+export interface ProxyCommandConfig {
+  readonly url: URL;
+  /** A plain connector to any websocket server: no handshake of ours. */
+  readonly raw: boolean;
+  /** How long to wait for an agent that is not there yet. */
+  readonly waitMs: number;
+  /** Refuse any other host key. */
+  readonly fingerprint: string | null;
+  readonly trust: Trust;
+  /** Hears what only somebody who looks for a fault wants to know. */
+  readonly debug: Say;
+}
+
+/** What is needed to follow what comes in. */
+interface Understanding {
+  readonly read: (text: string) => Read<ToClient>;
+  readonly pin: HostKeyPin | null;
+}
+
+/** Loaded while the relay looks for the agent: until the first byte went out every ssh waits for us. */
+export async function understanding({ fingerprint }: ProxyCommandConfig): Promise<Understanding> {
+  const { readToClient: read } = await import("../protocol/messages.ts");
+  if (fingerprint === null) return { read, pin: null };
+  const { pinHostKey } = await import("./host-key-pin.ts");
+  return { read, pin: pinHostKey(fingerprint) };
+}
+
+/** From the open websocket to its close. */
+export function converse(
+  socket: DataLink,
+  { read: readMessage, pin }: Understanding,
+  config: ProxyCommandConfig,
+  near: NearSide,
+  say: Say,
+  clock: Clock,
+  stop: AbortSignal,
+): Promise<void> {
+  const { input, output } = near;
+  return new Promise((resolve, reject) => {
+    let isSpliced = false;
+    let hasLeft = false;
+    let sentences = 0;
+    let failed: ConvergeError | null = null;
+    let late: unknown = null;
+    const end = (): void => {
+      shut(socket, clock, closeCodes.done);
+      // Nobody is left who cares for what could not be sent by then.
+      late ??= clock.setTimeout(() => socket.terminate(), goodbyeMs);
+    };
+    const leave = (): void => {
+      hasLeft = true;
+      end();
+    };
+    const fail = (error: ConvergeError): void => {
+      failed ??= error;
+      end();
+    };
+
+    const start = (): void => {
+      isSpliced = true;
+      const sent = (): void => {
+        if (input.isPaused() && socket.bufferedAmount < highBytes / 2) input.resume();
+      };
+      const send = (data: Buffer): void => {
+        socket.send(data, sent);
+        if (socket.bufferedAmount > highBytes) input.pause();
+      };
+      near.release(send);
+      // ssh that ends its output has ended itself. `echo hello | wsproxy --raw` has not: it reads on,
+      // and `ws` hears the rest, for at most 30 s.
+      near.onEnd(() => (config.raw ? socket.close(closeCodes.done) : leave()));
+    };
+
+    const deliver = (data: Buffer): void => {
+      output.write(data);
+      // Read on as long as possible: whoever does not read does not answer pings either.
+      if (output.writableLength > outMostBytes) socket.pause();
+    };
+    const receive = (data: Buffer): void => {
+      if (pin?.verdict === "matched" || !pin) return deliver(data);
+      for (const part of pin.pass(data)) deliver(part);
+      if (typeof pin.verdict === "object")
+        fail(
+          new ConvergeError(
+            "CONVERGE_FINGERPRINT",
+            `${config.fingerprint}. ${pin.verdict.refused.replace(/\.$/, "")}`,
+          ),
+        );
+    };
+    const hear = (text: string): void => {
+      const read = readMessage(text);
+      if ("malformed" in read)
+        return fail(
+          new ConvergeError("CONVERGE_REFUSED", `it said something odd: ${read.malformed}`),
+        );
+      if (read.message?.type === "spliced") start();
+      else if (read.message && sentences < sentencesMost) {
+        sentences += 1;
+        say(heard(read.message));
+      }
+    };
+
+    output.on("drain", () => socket.resume());
+    socket.on("message", (data: Buffer, isBinary) => {
+      if (isBinary) receive(data);
+      else if (config.raw || isSpliced) receive(data);
+      else hear(data.toString());
+    });
+    const closed = (code: number, reason: Buffer): void => {
+      stop.removeEventListener("abort", end);
+      clock.clearTimeout(late);
+      config.debug(`Closed with code ${code}. ${plainText(reason.toString())}`);
+      if (failed) reject(failed);
+      else if (stop.aborted || hasLeft) resolve();
+      else {
+        const error = explain(code, plainText(reason.toString()), config, isSpliced);
+        if (error) reject(error);
+        else resolve();
+      }
+    };
+    socket.on("close", closed);
+    if (socket.readyState === socket.CLOSED) return closed(unsentCodes.lost, Buffer.alloc(0));
+    stop.addEventListener("abort", end, { once: true });
+    if (stop.aborted) end();
+    if (config.raw) start();
+    else expectPings(socket, clock); // a stranger's server owes us none
+    socket.resume();
+  });
+}
+
+function heard(message: Exclude<ToClient, { type: "spliced" }>): string {
+  if (message.type === "waiting")
+    return `No agent has registered under this id yet; waiting for it, up to ${spoken(message.forMs)}.`;
+  const { host, user, os, shell } = message.agent;
+  const left =
+    message.leftMs === null ? "" : `, ends in ${spoken(message.leftMs)} without activity`;
+  return `Found the agent: ${user}@${host}, ${os}, shell ${shell}${left}.`;
+}
+
+/** Why a websocket closed, as an error to die of; null when it ended as it should. */
+function explain(
+  code: number,
+  reason: string,
+  config: ProxyCommandConfig,
+  isSpliced: boolean,
+): ConvergeError | null {
+  const id = plainText(config.url.pathname.split("/").at(-1) ?? "");
+  // Ours always have a code.
+  if (config.raw && (code === unsentCodes.none || code === closeCodes.goingAway)) return null;
+  switch (code) {
+    case closeCodes.done:
+      return null;
+    case closeCodes.noSuchRendezvous:
+      return new ConvergeError("CONVERGE_NO_AGENT", id);
+    case closeCodes.agentSilent:
+      return new ConvergeError("CONVERGE_AGENT_SILENT", id);
+    case closeCodes.version:
+      return new ConvergeError("CONVERGE_VERSION", reason);
+    case closeCodes.refused:
+    case closeCodes.malformed:
+    case closeCodes.binaryOnly:
+    case closeCodes.tooBig:
+      return new ConvergeError("CONVERGE_REFUSED", reason || `close code ${code}`);
+    default:
+      if (isSpliced) return new ConvergeError("CONVERGE_LOST", reason || "no more was heard");
+      return new ConvergeError(
+        "CONVERGE_UNREACHABLE",
+        `${config.url.host} (${reason || "it closed the connection"})`,
+      );
+  }
+}
