@@ -16,8 +16,8 @@ const bytesMost = 256 * 1024;
 export const unauthenticatedMost = 100;
 
 /**
- * Calls `cut` with a reason, once, when a bound is broken before `isKnown` says so. To be called
- * before anybody else listens to the stream, for what comes is counted first.
+ * Calls `cut` with a reason, once, when a bound is broken before `isKnown` says so. To be called when
+ * ssh2 listens to the stream, which ends what is no ssh at all in order.
  */
 export function boundBeforeLogin(
   { stream, onceOver }: Carrier,
