@@ -1,11 +1,13 @@
 /** wsproxy's tools for people: a block for ssh's configuration, and the doctor on bad ways. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { WebSocketServer } from "ws";
+import { version } from "../../src/io/version.ts";
 import { certificates } from "../support/certificates.ts";
 import { endPrograms, finished, folder, program } from "../support/child.ts";
 import { freePort } from "../support/ports.ts";
@@ -16,6 +18,8 @@ import {
   type RelayProgram,
   relayProgram,
 } from "../support/programs.ts";
+
+const [sshRelease = ""] = spawnSync("ssh", ["-V"], { encoding: "utf8" }).stderr.split(",");
 
 let relay: RelayProgram;
 before(async () => {
@@ -40,6 +44,7 @@ describe("ssh-config", () => {
   ProxyCommand wsproxy --fingerprint ${fingerprint} ${relay.url}/ci/client/my.job
   UserKnownHostsFile /dev/null
   StrictHostKeyChecking accept-new
+  LogLevel ERROR
 `,
     );
     const config = join(folder(), "config");
@@ -48,6 +53,19 @@ describe("ssh-config", () => {
     const key = ["-i", agent.keyFile, "-oIdentitiesOnly=yes"];
     const ssh = await finished(program("ssh", ["-F", config, ...key, "job1", "echo hello"]));
     assert.deepEqual([ssh.status, ssh.out], [0, "hello\n"], ssh.err);
+  });
+
+  test("of a relay prints one block for all its agents, whatever the case of their ids", async () => {
+    const agent = await agentProgram(`${relay.url}/ci`, ["--id", "My.Job"]);
+    const run = await finished(ours("wsproxy", ["ssh-config", `${relay.url}/ci`]));
+    assert.match(run.out, /^Host \*\.converge\n {2}# unchecked: /);
+    const config = join(folder(), "config");
+    const wsproxy = `${process.execPath} ${join(import.meta.dirname, "../../dist/cli/wsproxy.js")}`;
+    writeFileSync(config, run.out.replace("ProxyCommand wsproxy", `ProxyCommand ${wsproxy}`));
+    const args = ["-F", config, "-i", agent.keyFile, "-oIdentitiesOnly=yes"];
+    const ssh = await finished(program("ssh", [...args, "My.Job.converge", "echo hello"]));
+    assert.deepEqual([ssh.status, ssh.out], [0, "hello\n"], ssh.err);
+    assert.doesNotMatch(ssh.err, /Permanently added/);
   });
 
   test("without an alias it is the id, and a file with spaces is one word", async () => {
@@ -63,7 +81,16 @@ describe("ssh-config", () => {
   });
 
   for (const [name, args, want] of [
-    ["no id", ["https://r.example/"], "The URL ends with /client/ID, as the job prints it."],
+    [
+      "no id",
+      ["https://r.example/client/"],
+      "The URL is the relay's, or ends with /client/ID, as the job prints it.",
+    ],
+    [
+      "a name for all agents",
+      ["--host-alias", "x", "https://r.example/"],
+      "A --host-alias is one agent's: give its URL, which ends with /client/ID.",
+    ],
     [
       "an alias for two",
       ["--host-alias", "a b", "https://r.example/client/x"],
@@ -110,6 +137,13 @@ describe("doctor", () => {
     return server;
   }
   const urlOf = (server: Server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  /** What it finds of a machine on which wsproxy was not installed. */
+  const machine = (url: string) => [
+    `ok release ${version} on both sides`,
+    "warn PATH wsproxy is not on it, and the job's command calls it by that name",
+    `Get it: curl -fsSL ${url}/wsproxy.sh | sh`,
+    `ok ssh ${sshRelease}`,
+  ];
   const start = (url: string) => [`ok URL ${url}/`, "ok proxy none, directly"];
 
   test("finds nothing wrong with a relay that works", async () => {
@@ -122,8 +156,52 @@ describe("doctor", () => {
         "ok clock within two minutes of the relay's",
         "ok websocket upgrades come through",
         "ok version protocol version 1 on both sides",
+        ...machine(`${relay.url}/ci`),
       ],
     });
+  });
+
+  test("an agent, and which keys it knows, without a login", async () => {
+    const agent = await agentProgram(`${relay.url}/ci`, ["--id", "looked-at"]);
+    const home = folder();
+    const keychain = program("ssh-agent", ["-D", "-a", join(home, "sock")]);
+    await keychain.see("SSH_AUTH_SOCK");
+    const env = { SSH_AUTH_SOCK: join(home, "sock") };
+    const hold = (file: string) => finished(program("ssh-add", [file], { env }));
+    const look = async (): Promise<string[]> => {
+      const { status, lines } = await doctor([agent.ready.clientUrl], env);
+      assert.equal(status, 0, lines.join("\n"));
+      return lines;
+    };
+    const other = join(home, "other");
+    await finished(
+      program("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "other", "-f", other]),
+    );
+    await hold(other);
+    const [said = "", fix] = (await look()).slice(-2);
+    assert.match(said, /^warn keys the agent knows none of those that ssh offers: .*\bother\b/);
+    assert.match(fix ?? "", /^Put one's \.pub into the job's \.authorized_keys/);
+    await hold(agent.keyFile);
+    const known = await look();
+    assert.match(known.at(-2) ?? "", /^ok agent looked-at is \S+@\S+, release \S+$/);
+    assert.match(known.at(-1) ?? "", /^ok keys the agent knows \S+$/);
+    assert.ok(!agent.news().some(({ event }) => event === "client joined"), "nobody logged in");
+    keychain.child.kill();
+  });
+
+  test("an id that has just ended, and one that nobody ever had", async () => {
+    const agent = await agentProgram(`${relay.url}/ci`, ["--id", "brief"]);
+    agent.child.kill("SIGTERM");
+    await agent.exited;
+    const ended = await doctor([agent.ready.clientUrl]);
+    assert.equal(ended.status, 7);
+    assert.match(
+      ended.lines.at(-2) ?? "",
+      /^FAIL agent No agent is registered as brief \(it ended \d+s ago: it was told to stop\)\.$/,
+    );
+    const never = await doctor([`${relay.url}/ci/client/never-was`]);
+    assert.equal(never.status, 7);
+    assert.equal(never.lines.at(-2), "FAIL agent No agent is registered as never-was.");
   });
 
   test("a certificate that nobody vouches for", async () => {
@@ -167,7 +245,7 @@ describe("doctor", () => {
   test("https:// to a port that speaks http", async () => {
     const { status, lines } = await doctor([relay.url.replace("http:", "https:")]);
     assert.equal(status, 4);
-    assert.match(lines.at(-1) ?? "", /Write http:\/\/ instead of https:\/\//);
+    assert.match(lines.at(-1) ?? "", /Write http:\/\/ in place of https:\/\//);
   });
 
   test("a port where nobody listens, and a name that nobody has", async () => {
