@@ -5,6 +5,7 @@ import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, test } from "node:test";
 import { connect as connectTls } from "node:tls";
+import { version } from "../../src/io/version.ts";
 import { certificates } from "../support/certificates.ts";
 import { endPrograms, finished, folder, program } from "../support/child.ts";
 import { agentProgram, ours, sshArgs } from "../support/programs.ts";
@@ -30,7 +31,7 @@ describe("in the world", () => {
       [200, { status: "ok" }, "no-store"],
     );
     const ready = await fetch(`${base(world)}/readyz`);
-    assert.deepEqual([ready.status, await ready.json()], [200, { status: "ready" }]);
+    assert.deepEqual([ready.status, await ready.json()], [200, { status: "ready", version }]);
     const sessions = await fetch(`${base(world)}/api/sessions`);
     assert.deepEqual(
       [sessions.status, await sessions.json()],

@@ -133,7 +133,7 @@ test("secrets come by descriptor: in no environment, with the same key, and a to
   });
   const given = `exec "$@" 3< <(echo ${secret}) 4< <(echo ${token})`;
   const flags = ["--host-key-secret-file", "/dev/fd/3", "--register-token-file", "/dev/fd/4"];
-  const agent = await agentProgram(picky.url, flags, {}, [
+  const agent = await agentProgram(picky.url, [...flags, "--log-level", "info"], {}, [
     ...(["bash", "-c", given, "bash", process.execPath] as const),
     shippedFile("agent.cjs"),
   ]);

@@ -128,7 +128,7 @@ describe("exit statuses", () => {
       [
         `https://127.0.0.1:${world.relay.url.port}/client/x`,
         4,
-        "converge: The relay's TLS certificate was not accepted: the TLS handshake failed (wrong version number). Check the host name, name its authority with --ca, or use --insecure if you must.\n",
+        `converge: 127.0.0.1:${world.relay.url.port} speaks no TLS at that port. Write http:// in place of https://, or ask for its real port.\n`,
       ],
       [
         `${base(world)}/elsewhere/x`,
