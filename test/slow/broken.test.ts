@@ -78,6 +78,7 @@ describe("a program that is killed while output flows", () => {
       "ready",
       "client joined",
       "client lost",
+      "waiting",
       "client joined",
       "client left",
       "ended",

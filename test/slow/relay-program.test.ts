@@ -5,6 +5,7 @@ import { writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, test } from "node:test";
+import { version } from "../../src/io/version.ts";
 import { certificates } from "../support/certificates.ts";
 import { endPrograms, finished, folder } from "../support/child.ts";
 import { agentProgram, ours, relayProgram, ssh, sshArgs } from "../support/programs.ts";
@@ -57,12 +58,12 @@ describe("as a program", () => {
     await seen.see("$ ");
     relay.kill("SIGTERM");
     await relay.see("relay draining");
-    for (const [path, status, word] of [
-      ["readyz", 503, "draining"],
-      ["healthz", 200, "ok"],
+    for (const [path, status, body] of [
+      ["readyz", 503, { status: "draining", version }],
+      ["healthz", 200, { status: "ok" }],
     ] as const) {
       const answer = await fetch(`${relay.url}/${path}`);
-      assert.deepEqual([answer.status, await answer.json()], [status, { status: word }]);
+      assert.deepEqual([answer.status, await answer.json()], [status, body]);
     }
     await seen.see("[converge] The relay restarts in 50s: this connection is cut then.");
     for (const door of ["client/drained", "agent/other"]) {

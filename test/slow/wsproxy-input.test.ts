@@ -46,7 +46,11 @@ describe("before anybody is joined", () => {
       const rows: readonly [args: string, status: number, sentence: RegExp][] = [
         [`${relay.url}/client/nobody`, 7, /^converge: No agent is registered as nobody\./],
         [`${relay.url}/elsewhere/x`, 6, /^converge: The relay refused: There is no websocket/],
-        [`https://127.0.0.1:${relay.port}/client/x`, 4, /^converge: The relay's TLS certificate/],
+        [
+          `https://127.0.0.1:${relay.port}/client/x`,
+          4,
+          /^converge: \S+ speaks no TLS at that port/,
+        ],
         [`http://127.0.0.1:${closed}/client/x`, 3, /^converge: The relay \S+ \(connect ECONNREF/],
         [
           `--wait 1s ${relay.url}/client/late`,
