@@ -55,7 +55,7 @@ describe("before anybody is joined", () => {
         [
           `--wait 1s ${relay.url}/client/late`,
           7,
-          /^\[converge\] No agent has registered .*\nconverge: No agent is registered as late\./,
+          /^\[converge\] No agent has registered .*\nconverge: No agent came as late within 1s\./,
         ],
         [`--raw ${relay.url}/elsewhere/x`, 6, /^converge: The relay refused: There is no webso/],
       ];
