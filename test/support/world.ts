@@ -104,6 +104,7 @@ export interface AgentOptions {
   lingerMs?: number;
   maxDurationMs?: number;
   allowed?: Partial<AgentPortsConfig["allowed"]>;
+  notices?: Partial<AgentPortsConfig["notices"]>;
   job?: Record<string, string>;
   /** Whether that is all of the job's environment, and is handed over as it is. */
   isJobWhole?: boolean;
@@ -263,6 +264,7 @@ export async function meet(
           agentForwarding: true,
           ...options.allowed,
         },
+        notices: { bell: false, title: false, ...options.notices },
         announce: (item) => void news.push(item),
       },
       clock,
@@ -365,6 +367,8 @@ export function screen(file: string, args: string[], env: Record<string, string>
   });
   let text = "";
   let seen = 0;
+  /** Without what is not seen by itself: colours and weight. */
+  const shown = (): string => text.replace(/\p{Cc}\[[\d;]*m/gu, "");
   child.stdout.on("data", (data: Buffer) => {
     text += data.toString();
   });
@@ -373,7 +377,7 @@ export function screen(file: string, args: string[], env: Record<string, string>
     text: () => text,
     see: async (what) => {
       const find = (): { index: number; length: number } | null => {
-        const rest = text.slice(seen);
+        const rest = shown().slice(seen);
         if (typeof what === "string")
           return rest.includes(what) ? { index: rest.indexOf(what), length: what.length } : null;
         const match = what.exec(rest);
@@ -384,7 +388,7 @@ export function screen(file: string, args: string[], env: Record<string, string>
       });
       const start = seen + found.index;
       seen = start + found.length;
-      return text.slice(start, seen);
+      return shown().slice(start, seen);
     },
     type: (keys) => void child.stdin.write(keys),
     resize: child.resize,
