@@ -80,6 +80,9 @@ const offs: readonly (readonly [number, string])[] = [
   [mode.reverse, "\x1b[?5l"],
 ];
 
+/** On a new last row, where it is not known what the others hold. */
+const atEnd = "\x1b[999;1H\r\n";
+
 /**
  * Puts off the modes that are on, and ends on a row of its own on the main screen, the one that
  * comes next. `isInSequence` says that a sequence was left unfinished, `isAfterLine` that the cursor
@@ -89,14 +92,14 @@ export function handBack(modes: number, isInSequence: boolean, isAfterLine: bool
   let text = isInSequence ? "\x18" : "";
   for (const [bit, off] of offs) if ((modes & bit) !== 0) text += off;
   const isAway = (modes & onAlternate) !== 0;
-  // Both put the cursor at the top, so that it is kept meanwhile; on the other screen nobody cares.
-  const region = `${(modes & mode.region) === 0 ? "" : "\x1b[r"}${(modes & mode.origin) === 0 ? "" : "\x1b[?6l"}`;
-  if (region !== "") text += isAway ? region : `\x1b7${region}\x1b8`;
+  // Both put the cursor at the top; DECRC would bring the origin mode back with it.
+  if ((modes & mode.region) !== 0) text += "\x1b7\x1b[r\x1b8";
+  const isLost = (modes & mode.origin) !== 0;
+  if (isLost) text += "\x1b[?6l";
   if ((modes & mode.alternateKept) !== 0) text += "\x1b[?1049l";
   else if (isAway) {
-    const back = (modes & mode.savedOnMain) === 0 ? "\x1b[999;1H\r\n" : "\x1b8";
-    text += `\x1b[?1047l${back}`;
-  }
+    text += `\x1b[?1047l${(modes & mode.savedOnMain) === 0 ? atEnd : "\x1b8"}`;
+  } else if (isLost) text += atEnd;
   if ((modes & mode.cursorHidden) !== 0) text += "\x1b[?25h";
   if (text === "" && isAfterLine) return "";
   return `${text}\x1b[0m${isAway ? "\r\x1b[K" : isAfterLine ? "" : "\r\n"}`;
