@@ -26,6 +26,9 @@ import {
 const tooManyTries = "Too many authentication failures: use ssh -i KEY -oIdentitiesOnly=yes";
 /** Like sshd's MaxSessions; editors open a dozen. */
 const sessionsMost = 64;
+/** For scripts, which expect numbers of a port: OpenSSH's own for one that is not known, and ssh's. */
+const unknownPort = 65_535;
+const sshPort = 22;
 /** At the agent's end, what a client gets to leave by itself. */
 const leaveMs = 1_000;
 
@@ -173,8 +176,8 @@ export function serveConnection(
           rendezvous: config.rendezvous(),
           marker: config.marker,
           shell: config.shell,
-          client: { address: client.carrier.address, port: 0 },
-          server: { address: "127.0.0.1", port: 0 },
+          client: { address: client.carrier.address, port: unknownPort },
+          server: { address: "127.0.0.1", port: sshPort },
           keyEnvironment: Object.fromEntries(key.options.environment),
         }),
       onStart: (kind, running) => {
