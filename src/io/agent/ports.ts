@@ -90,7 +90,7 @@ export async function openAgentPorts(
         // As for the leave itself, a hold made by the last command counts.
         holdFile.look();
         const { lingerMs = 0 } = state ?? {};
-        const held = state?.isHeld() ?? false;
+        const held = holdFile.isThere();
         return leavingText({ others, held, lingerMs, leftMs: state?.leftMs() ?? 0 });
       },
     },
