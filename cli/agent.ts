@@ -83,6 +83,8 @@ const readFlags = withFlags(command, [
     shown: "0s",
   }),
   option("--max-duration <duration>", "end after so long, whatever happens", { read: timeout }),
+  option("--bell", "ring the terminal's bell with each notice"),
+  option("--title", "show in the window's title how long there is, once there was a warning"),
   option("--exit-code-on-timeout <n>", "exit status when silence ended it", {
     read: integer(0, 255),
     otherwise: 0,
@@ -240,6 +242,7 @@ void main(async (signal) => {
         portForwarding: isOpen && flags.portForwarding,
         agentForwarding: isOpen && flags.agentForwarding,
       },
+      notices: { bell: flags.bell ?? false, title: flags.title ?? false },
       announce,
     },
     systemClock,

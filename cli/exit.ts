@@ -65,7 +65,7 @@ export async function main(run: (signal: AbortSignal) => Promise<number>): Promi
   try {
     status = await run(stop.signal);
   } catch (error) {
-    status = lastWords(error);
+    status = await lastWords(error);
   }
   process.exitCode = hasFailed ? 1 : bySignal > 0 && status === 0 ? bySignal : status;
   // Whoever reads our output may have stopped reading; that ends nothing, and holds up nothing.
@@ -86,16 +86,21 @@ function isCommanders(error: unknown): error is Error & { exitCode: number } {
   return error instanceof Error && String(Reflect.get(error, "code")).startsWith("commander.");
 }
 
-function lastWords(error: unknown): number {
+async function lastWords(error: unknown): Promise<number> {
   // Commander has printed its own sentence, or the help that was asked for.
   if (isCommanders(error)) return error.exitCode === 0 ? 0 : 2;
+  // In a terminal ssh may hold it, and then only a return goes back to the first column.
+  const newline = standardError.isTerminal ? "\r\n" : "\n";
   if (error instanceof ConvergeError) {
-    standardError.write(terminalText(`converge: ${error.message}\n`, "\n"));
+    const isCut = error.code === "CONVERGE_LOST" && standardError.isTerminal;
+    // Loaded late: every ssh waits for wsproxy to start.
+    const clean = isCut ? (await import("../src/io/client/hand-back.ts")).handBack() : "";
+    standardError.write(`${clean}${terminalText(`converge: ${error.message}\n`, newline)}`);
     return statuses[error.code];
   }
   const sentence = new ConvergeError("CONVERGE_INTERNAL", reasonOf(error)).message;
-  standardError.write(terminalText(`converge: ${sentence}\n`, "\n"));
+  standardError.write(terminalText(`converge: ${sentence}\n`, newline));
   if (process.env["CONVERGE_LOG_LEVEL"] === "debug" && error instanceof Error)
-    standardError.write(terminalText(`${error.stack}\n`, "\n"));
+    standardError.write(terminalText(`${error.stack}\n`, newline));
   return 1;
 }

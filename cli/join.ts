@@ -11,11 +11,14 @@ import { terminalText } from "../src/io/text.ts";
 
 export type Say = (sentence: string) => void;
 
+/** Where ssh holds the terminal, only a return goes back to the first column; elsewhere it is nothing. */
+const newline = standardError.isTerminal ? "\r\n" : "\n";
+
 /** Speaks to people, on standard error. */
 export const sayer =
   (isQuiet: boolean): Say =>
   (sentence) => {
-    if (!isQuiet) standardError.write(terminalText(`[converge] ${sentence}\n`, "\n"));
+    if (!isQuiet) standardError.write(terminalText(`[converge] ${sentence}\n`, newline));
   };
 
 /** What ssh needs to say that it leaves, when Ctrl-C reaches it and us at once. */

@@ -54,6 +54,18 @@ const programs = {
   promtool: "prometheus",
   "systemd-analyze": "systemd",
   unzip: "unzip",
+  tmux: "tmux",
+  zsh: "zsh",
+  fish: "fish",
+  dash: "dash",
+  vim: "vim",
+  nano: "nano",
+  less: "less",
+  htop: "htop",
+  top: "procps",
+  man: "man-db",
+  mc: "mc",
+  dialog: "dialog",
   ...(isLong && { slowhttptest: "slowhttptest", ip: "iproute2", ss: "iproute2" }),
 };
 

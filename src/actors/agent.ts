@@ -16,7 +16,7 @@ import type { Clock } from "./clock.ts";
 import { ConvergeError } from "./errors.ts";
 import type { AgentPorts, AgentState } from "./ports.ts";
 import { trace } from "./trace.ts";
-import { wordsFor } from "./words/sentences.ts";
+import { titleFor, wordsFor } from "./words/sentences.ts";
 
 export interface AgentConfig {
   readonly id: RendezvousId;
@@ -66,6 +66,7 @@ export function startAgent(
 
   const state: AgentState = {
     timeoutMs: config.limits.timeoutMs,
+    lingerMs: config.limits.lingerMs,
     rendezvous: () => lastId,
     leftMs: () => Math.max(0, Math.round(session.getSnapshot().context.deadlineMs - clock.now())),
     isHeld: () => session.getSnapshot().context.held,
@@ -84,7 +85,7 @@ export function startAgent(
       ports.announce({ event: "extended", endsAt: endsAt(notice.leftMs) });
     if (notice.about === "hold set" || notice.about === "hold cleared")
       ports.announce({ event: notice.about, endsAt: endsAt() });
-    ports.tell(wordsFor(notice), audience);
+    ports.tell({ text: wordsFor(notice), title: titleFor(notice) }, audience);
   });
   let before = stateOf(session);
   session.subscribe((snapshot) => {
@@ -172,11 +173,10 @@ export function startAgent(
     ending = how.kind;
     signal.removeEventListener("abort", interrupt);
     for (const subscription of open) subscription.unsubscribe();
-    ports.tell(wordsFor({ about: "ending", ending: how }), { to: "all" });
     report("ending");
     uplink.stop();
     session.stop();
-    await ports.end();
+    await ports.end(wordsFor({ about: "ending", ending: how }));
     if (!isFailure) ports.announce({ event: "ended", ending: how.kind });
     return how;
   };

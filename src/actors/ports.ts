@@ -97,11 +97,19 @@ export interface RelayEnding {
 export interface AgentState {
   /** How much each activity gives. */
   readonly timeoutMs: number;
+  /** How long somebody else is waited for when the last client has left. */
+  readonly lingerMs: number;
   /** The id in use now, which may be another than the one that was asked for. */
   rendezvous(): RendezvousId;
   /** Until the end, if nothing happens. */
   leftMs(): number;
   isHeld(): boolean;
+}
+
+/** A line for terminals, and what their window's title becomes: "" is what it was, null no change. */
+export interface Told {
+  readonly text: string;
+  readonly title: string | null;
 }
 
 /** The agent's ssh server, files and link to the relay. */
@@ -124,8 +132,8 @@ export interface AgentPorts {
   report(status: AgentStatus): void;
   reports(): ClientReport[];
   /** Writes a line to terminals, past the meter: a notice is not activity. */
-  tell(text: string, audience: Audience): void;
+  tell(told: Told, audience: Audience): void;
   announce(news: AgentNews): void;
-  /** Hangs up all sessions in order; resolves when nothing of them is left. */
-  end(): Promise<void>;
+  /** Hangs up all sessions in order, with a last line on each terminal; resolves when nothing is left. */
+  end(lastLine: string): Promise<void>;
 }

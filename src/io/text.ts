@@ -27,3 +27,23 @@ export function plainText(text: string, max = 200): string {
   const safe = text.replace(unsafe, "");
   return safe.length <= max ? safe : [...safe].slice(0, max).join("");
 }
+
+/** Marks that stand on the character before them. */
+const mark = /^\p{M}$/u;
+/** East Asian Wide and Fullwidth (UAX #11), and what is drawn as a picture. */
+const wide =
+  /^(?:\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{17000}-\u{18aff}\u{1b000}-\u{1b2ff}\u{1f300}-\u{1f64f}\u{1f680}-\u{1faff}\u{20000}-\u{3fffd}])$/u;
+
+/** As much of a printable line as a terminal shows in so many columns; cut, it ends in `…`. */
+export function cutToColumns(line: string, columns: number): string {
+  let used = 0;
+  let fitting = "";
+  let shorter = "";
+  for (const character of line) {
+    used += mark.test(character) ? 0 : wide.test(character) ? 2 : 1;
+    if (used > columns) return columns > 0 ? `${shorter}…` : "";
+    fitting += character;
+    if (used < columns) shorter = fitting;
+  }
+  return line;
+}

@@ -42,7 +42,7 @@ describe("an agent whose link breaks", () => {
     await screen.see("$ ");
     controlOf().cut();
     await screen.see(
-      "[converge] The relay is lost; the agent is looking for it. This session goes on while its own connection does.",
+      "[converge] The relay is lost, the agent looks for it; this session may go on.",
     );
     await until("the row says so", () => world.relay.rows()[0]?.state === "relay lost");
     await screen.see("[converge] The relay is back: others can connect again.");

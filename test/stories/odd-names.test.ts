@@ -22,7 +22,8 @@ test("a folder named with ESC, BEL and U+202E reaches no terminal through the he
   shell.type("exit 7\r");
   assert.equal(await shell.exited, 7);
   // The program's own terminal modes are its business: bash asks for pasted text to be marked.
-  const own = ["\u001b[?2004h", "\u001b[?2004l"];
+  // The prefix of each line is ours, and bold.
+  const own = ["\u001b[?2004h", "\u001b[?2004l", "\u001b[1m[converge]\u001b[0m"];
   const said = own.reduce((text, one) => text.replaceAll(one, ""), shell.text());
   for (const [name, text] of [
     ["ESC", "\u001b"],

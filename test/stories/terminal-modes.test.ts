@@ -71,6 +71,21 @@ for (const setting of [
         assert.ok(ours.includes(word), `${word} in ${ours}`);
   });
 
+for (const [name, hasAddon] of [
+  ["the addon's", true],
+  ["util-linux's script", false],
+] as const)
+  test(`scripts find ssh's variables as they expect them: a terminal of ${name}`, async () => {
+    const file = join(folder(), "no-addon.cjs");
+    writeFileSync(file, 'process.dlopen = () => { throw new Error("no addon"); };\n');
+    const env: Record<string, string> = hasAddon ? {} : { NODE_OPTIONS: `--require ${file}` };
+    const other = await agentProgram(relay, [], { env });
+    const line = 'test "$SSH_TTY" = "$(tty)" && echo "$SSH_TTY, $SSH_CLIENT, $SSH_CONNECTION."';
+    const shown = screen("ssh", [...plain(sshArgs(other)), line]);
+    await shown.see(/\/dev\/pts\/\d+, 127\.0\.0\.1 65535 22, 127\.0\.0\.1 65535 127\.0\.0\.1 22\./);
+    assert.equal(await shown.exited, 0);
+  });
+
 test("the same on a terminal of util-linux's script", async () => {
   const file = join(folder(), "no-addon.cjs");
   writeFileSync(file, 'process.dlopen = () => { throw new Error("no addon"); };\n');

@@ -111,9 +111,7 @@ test("a future mtime of .hold puts the end off, and removing it takes that back"
   const screen = world.terminal();
   await screen.see("$ ");
   await world.clock.advance(1_000);
-  await screen.see(
-    /\[converge\] \.hold is set: the job waits when the last client leaves, and ends in 2h (9|10)m/,
-  );
+  await screen.see(/\[converge\] \.hold is set: when all left the job waits, 2h (9|10)m/);
   await world.clock.advance(125 * minute);
   await screen.see("ends in 5m");
   assert.equal(world.agent.ending(), null);
@@ -159,14 +157,12 @@ test("the hard cap ends a busy session, and says that nothing extends it", async
     await screen.see("#");
     await world.clock.advance(minute);
   }
-  await screen.see(
-    "[converge] The job ends in 5m, its longest duration. Nothing extends it: save your work.",
-  );
+  await screen.see("[converge] The job ends in 5m, and nothing extends it: save your work.");
   screen.type("#");
   await screen.see("#");
   await world.clock.advance(4 * minute);
   while (world.agent.running.leftMs() > 0) await world.clock.advance(250); // as above
-  await screen.see("[converge] The longest duration is reached: the session ends now.");
+  await screen.see("[converge] The longest duration is reached: the session ends.");
   await until("the end", () => world.agent.ending());
   assert.deepEqual(world.agent.ending(), { kind: "hard cap" });
 });

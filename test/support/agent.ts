@@ -20,6 +20,7 @@ export interface AgentOptions {
   lingerMs?: number;
   maxDurationMs?: number;
   allowed?: Partial<AgentPortsConfig["allowed"]>;
+  notices?: Partial<AgentPortsConfig["notices"]>;
   job?: Record<string, string>;
   /** Whether that is all of the job's environment, and is handed over as it is. */
   isJobWhole?: boolean;
@@ -95,6 +96,7 @@ export async function startAgent(
         agentForwarding: true,
         ...options.allowed,
       },
+      notices: { bell: false, title: false, ...options.notices },
       announce: (item) => void news.push(item),
     },
     clock,

@@ -31,6 +31,8 @@ export function screen(file: string, args: string[], env: Record<string, string>
   });
   let text = "";
   let seen = 0;
+  /** Without what is not seen by itself: colours and weight. */
+  const shown = (): string => text.replace(/\p{Cc}\[[\d;]*m/gu, "");
   child.stdout.on("data", (data: Buffer) => {
     text += data.toString();
   });
@@ -39,7 +41,7 @@ export function screen(file: string, args: string[], env: Record<string, string>
     text: () => text,
     see: async (what) => {
       const find = (): { index: number; length: number } | null => {
-        const rest = text.slice(seen);
+        const rest = shown().slice(seen);
         if (typeof what === "string")
           return rest.includes(what) ? { index: rest.indexOf(what), length: what.length } : null;
         const match = what.exec(rest);
@@ -50,7 +52,7 @@ export function screen(file: string, args: string[], env: Record<string, string>
       });
       const start = seen + found.index;
       seen = start + found.length;
-      return text.slice(start, seen);
+      return shown().slice(start, seen);
     },
     type: (keys) => void child.stdin.write(keys),
     resize: child.resize,

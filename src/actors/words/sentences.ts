@@ -22,12 +22,15 @@ export function spoken(ms: number): string {
     .join(" ");
 }
 
-/** A notice as one line, without the `[converge]` in front. */
+/**
+ * A notice as one line, without the `[converge]` in front. What matters comes first, and a terminal of
+ * 80 columns shows the whole: it is cut to the width, never wrapped.
+ */
 export function wordsFor(notice: Notice): string {
   switch (notice.about) {
     case "expiry near":
       return notice.cause === "hard cap"
-        ? `The job ends in ${spoken(notice.leftMs)}, its longest duration. Nothing extends it: save your work.`
+        ? `The job ends in ${spoken(notice.leftMs)}, and nothing extends it: save your work.`
         : `The session ends in ${spoken(notice.leftMs)} without activity. Press any key to extend it.`;
     case "expiry extended":
       return `Extended: the session now ends in ${spoken(notice.leftMs)} without activity.`;
@@ -38,19 +41,33 @@ export function wordsFor(notice: Notice): string {
     case "client lost":
       return `The connection of ${notice.who} was lost.`;
     case "hold set":
-      return `.hold is set: the job waits when the last client leaves, and ends in ${spoken(notice.leftMs)} without activity.`;
+      return `.hold is set: when all left the job waits, ${spoken(notice.leftMs)} without activity.`;
     case "hold cleared":
       return ".hold is gone: the job ends when the last client leaves.";
     case "relay lost":
-      return "The relay is lost; the agent is looking for it. This session goes on while its own connection does.";
+      return "The relay is lost, the agent looks for it; this session may go on.";
     case "relay found":
       return "The relay is back: others can connect again.";
     case "relay ending":
-      return `The relay restarts in ${spoken(notice.leftMs)}: this connection is cut then. Save your work and connect again afterwards; the agent waits.`;
+      return `The relay restarts in ${spoken(notice.leftMs)}: this connection is cut then. Save now.`;
     case "keys changed":
       return `${sentence(notice.what)} The next login obeys it.`;
     case "ending":
-      return `${endingWords(notice.ending)} The job goes on without this session.`;
+      return `${endingWords(notice.ending)} The job goes on.`;
+  }
+}
+
+/** What a window's title says while a notice counts; "" when it counts no more, null for others. */
+export function titleFor(notice: Notice): string | null {
+  switch (notice.about) {
+    case "expiry near":
+      return `ends in ${spoken(notice.leftMs)}`;
+    case "relay ending":
+      return `cut in ${spoken(notice.leftMs)}`;
+    case "expiry extended":
+      return "";
+    default:
+      return null;
   }
 }
 
@@ -62,7 +79,7 @@ export function endingWords(ending: Ending): string {
     case "inactivity":
       return "Nobody was active: the session ends now.";
     case "hard cap":
-      return "The longest duration is reached: the session ends now.";
+      return "The longest duration is reached: the session ends.";
     case "interrupted":
       return "The agent was told to stop: the session ends now.";
   }
@@ -70,40 +87,3 @@ export function endingWords(ending: Ending): string {
 
 const sentence = (text: string): string =>
   `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
-
-/** How to make and unmake a hold, in the words of each system's own shell. */
-const holdCommands: Record<string, { hold: string; longer: string }> = {
-  win32: {
-    hold: "cmd: type nul > %agentdir%\\.hold   PowerShell: ni $env:agentdir\\.hold -Force",
-    longer: "PowerShell: (ni $env:agentdir\\.hold -Force).LastWriteTime = (Get-Date).AddHours(2)",
-  },
-  darwin: {
-    hold: "touch $agentdir/.hold",
-    longer: "touch -t $(date -v+2H +%Y%m%d%H%M) $agentdir/.hold",
-  },
-};
-const gnuHold = {
-  hold: "touch $agentdir/.hold",
-  longer: "touch -d '+2 hours' $agentdir/.hold",
-};
-
-/** The help at login: how long, how to extend, how to hold, where `$agentdir` is. Ends in CR LF. */
-export function helpText(about: {
-  platform: string;
-  agentdir: string;
-  leftMs: number;
-  timeoutMs: number;
-  held: boolean;
-}): string {
-  const { hold, longer } = holdCommands[about.platform] ?? gnuHold;
-  return [
-    "[converge] You are in the job. Everybody sees that you are here, nobody what you type.",
-    `[converge] It ends in ${spoken(about.leftMs)} unless somebody is active; each activity gives ${spoken(about.timeoutMs)} again.`,
-    about.held
-      ? "[converge] .hold is set: the job waits when the last client leaves."
-      : `[converge] It ends when the last client leaves. To make it wait:  ${hold}`,
-    `[converge] To hold it for two hours:  ${longer}`,
-    `[converge] agentdir is ${about.agentdir}`,
-    "",
-  ].join("\r\n");
-}

@@ -11,7 +11,7 @@ import type { Clock } from "../../actors/clock.ts";
 import { confineTimers, faultsIn } from "../../actors/confine.ts";
 import { ConvergeError } from "../../actors/errors.ts";
 import type { AgentNews, AgentPorts, AgentState, Log, RelayEnding } from "../../actors/ports.ts";
-import { helpText } from "../../actors/words/sentences.ts";
+import { helpText, leavingText } from "../../actors/words/visit.ts";
 import type { AgentFacts } from "../../machines/vocabulary.ts";
 import { useFastPoly1305 } from "../ssh2/gaps.ts";
 import type { HostKey } from "../ssh2/host-key.ts";
@@ -29,7 +29,7 @@ import { takeVisit } from "./visits.ts";
 
 export interface AgentPortsConfig
   extends Pick<ControlLinkConfig, "relay" | "trust" | "identity" | "registerToken">,
-    Pick<SshServerConfig, "allowed" | "job"> {
+    Pick<SshServerConfig, "allowed" | "job" | "notices"> {
   readonly agentdir: string;
   readonly hostKey: HostKey;
   readonly keysFile: string;
@@ -79,11 +79,20 @@ export async function openAgentPorts(
           ? helpText({
               platform: process.platform,
               agentdir: config.agentdir,
+              keysFile: config.keysFile,
+              rendezvous: state.rendezvous(),
               leftMs: state.leftMs(),
               timeoutMs: state.timeoutMs,
               held: state.isHeld(),
             })
           : "",
+      farewell: (others) => {
+        // As for the leave itself, a hold made by the last command counts.
+        holdFile.look();
+        const { lingerMs = 0 } = state ?? {};
+        const held = holdFile.isThere();
+        return leavingText({ others, held, lingerMs, leftMs: state?.leftMs() ?? 0 });
+      },
     },
     keyring,
     meter,
@@ -133,8 +142,8 @@ export async function openAgentPorts(
     reports: server.reports,
     tell: server.tell,
     announce: config.announce,
-    end: async () => {
-      await server.end();
+    end: async (lastLine) => {
+      await server.end(lastLine);
       keyring.close();
       reporting.unsubscribe();
       control.close();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { helpText, spoken, wordsFor } from "../../../src/actors/words/sentences.ts";
+import { spoken, titleFor, wordsFor } from "../../../src/actors/words/sentences.ts";
 import type { Notice } from "../../../src/machines/vocabulary.ts";
 
 for (const [ms, want] of [
@@ -22,7 +22,7 @@ const notices: [Notice, string][] = [
   ],
   [
     { about: "expiry near", leftMs: 60_000, cause: "hard cap" },
-    "The job ends in 1m, its longest duration. Nothing extends it: save your work.",
+    "The job ends in 1m, and nothing extends it: save your work.",
   ],
   [
     { about: "expiry extended", leftMs: 600_000 },
@@ -35,7 +35,7 @@ const notices: [Notice, string][] = [
   ],
   [
     { about: "ending", ending: { kind: "last client left" } },
-    "The last client left. The job goes on without this session.",
+    "The last client left. The job goes on.",
   ],
 ];
 for (const [notice, want] of notices)
@@ -44,19 +44,30 @@ for (const [notice, want] of notices)
     assert.doesNotMatch(want, /[\r\n]/);
   });
 
-for (const [platform, command] of [
-  ["linux", "touch -d '+2 hours' $agentdir/.hold"],
-  ["darwin", "touch -t $(date -v+2H +%Y%m%d%H%M) $agentdir/.hold"],
-  ["win32", "AddHours(2)"],
+for (const [notice, want] of [
+  [{ about: "expiry near", leftMs: 240_000, cause: "inactivity" }, "ends in 4m"],
+  [{ about: "relay ending", leftMs: 30_000 }, "cut in 30s"],
+  [{ about: "expiry extended", leftMs: 1_000 }, ""],
+  [{ about: "client joined", who: "ann" }, null],
 ] as const)
-  test(`the help on ${platform} shows that system's own command`, () => {
-    const help = helpText({
-      platform,
-      agentdir: "/job",
-      leftMs: 1_000,
-      timeoutMs: 1_000,
-      held: false,
-    });
-    assert.ok(help.includes(command));
-    for (const line of help.trimEnd().split("\r\n")) assert.match(line, /^\[converge\] /);
-  });
+  test(`the title for ${notice.about}`, () => assert.equal(titleFor(notice), want));
+
+test("every notice fits into 80 columns, with its prefix and one to spare", () => {
+  const leftMs = 7_500_000;
+  const all: Notice[] = [
+    ...(["inactivity", "hard cap"] as const).map(
+      (cause): Notice => ({ about: "expiry near", leftMs: 300_000, cause }),
+    ),
+    { about: "expiry extended", leftMs },
+    { about: "hold set", leftMs },
+    { about: "hold cleared" },
+    { about: "relay lost" },
+    { about: "relay found" },
+    { about: "relay ending", leftMs: 30_000 },
+    { about: "keys changed", what: "keys file changed" },
+    ...(["last client left", "inactivity", "hard cap", "interrupted"] as const).map(
+      (kind): Notice => ({ about: "ending", ending: { kind } }),
+    ),
+  ];
+  for (const text of all.map(wordsFor)) assert.ok(`[converge] ${text}`.length <= 79, text);
+});

@@ -65,6 +65,8 @@ const others: Record<string, readonly string[]> = {
     "stdout.push(Buffer.from(text))) console.pause",
     "stdout.push(null);",
   ],
+  // Cleaned where they come in, in sequences of ours.
+  "src/io/agent/ssh/notices.ts": ["channel.write(text); // made of cleaned lines"],
   // Bytes of other protocols.
   "src/io/agent/ssh/forwarding.ts": ["channel.write(nothing, act)"],
   "src/io/agent/sftp/server.ts": ["channel.write(next.reply,"],

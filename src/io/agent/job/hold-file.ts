@@ -15,6 +15,8 @@ export interface HoldFile {
   readonly changes: Observable<HoldEvent>;
   /** Looks now, as at the moment the last client leaves; what is new comes through `changes`. */
   look(): void;
+  /** Whether it was there at the last look; an editor that is saving it may have it away. */
+  isThere(): boolean;
   /** Whether there was a file older than the agent at the start; it is ignored until touched. */
   readonly isLeftover: boolean;
 }
@@ -56,5 +58,5 @@ export function openHoldFile(file: string, atWallMs: number, clock: Clock): Hold
       forwarding.unsubscribe();
     };
   }).pipe(share());
-  return { changes, look, isLeftover };
+  return { changes, look, isThere: () => isHeld, isLeftover };
 }

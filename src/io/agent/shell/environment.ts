@@ -70,7 +70,7 @@ export function sessionEnvironment(facts: SessionFacts): Record<string, string> 
     SHELL: shell.path,
     SSH_CLIENT: `${client.address} ${client.port} ${server.port}`,
     SSH_CONNECTION: `${client.address} ${client.port} ${server.address} ${server.port}`,
-    // The terminal gets its name only when the shell is started on it; this one is always right.
+    // Until the terminal has its name, which `terminal-modes.ts` puts here; this one is always right.
     SSH_TTY: term === null ? undefined : "/dev/tty",
     TERM: term ?? undefined,
     SSH_AUTH_SOCK: facts.agentSocket ?? undefined,

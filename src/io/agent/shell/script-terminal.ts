@@ -33,7 +33,7 @@ import {
   type TerminalStart,
 } from "./process.ts";
 import { canExecute } from "./shells.ts";
-import { sttyLine, sttyWords } from "./terminal-modes.ts";
+import { nameLine, sttyLine, sttyWords } from "./terminal-modes.ts";
 
 /** Where util-linux has put it, if it is there; other systems' `script` takes other flags. */
 export function findScript(path: string = process.env["PATH"] ?? ""): string | null {
@@ -60,8 +60,9 @@ export function openScript(script: string, start: TerminalStart): Process {
   const told = join(folder, "told");
   const words = [file, ...args].map(sh.word).join(" ");
   const shell = env["SHELL"] === undefined ? "unset SHELL" : `SHELL=${sh.word(env["SHELL"])}`;
+  const name = env["SSH_TTY"] === undefined ? "" : nameLine;
   const modes = sttyLine(sttyWords(start.modes ?? {}, {}));
-  const line = `{ tty; echo $$; } > ${sh.word(told)}; stty rows ${rows} cols ${cols}; ${modes} ${shell}; exec ${words}`;
+  const line = `{ tty; echo $$; } > ${sh.word(told)}; stty rows ${rows} cols ${cols}; ${modes} ${name} ${shell}; exec ${words}`;
   // The line is for a POSIX shell, and `script` gives it to whatever SHELL says.
   let child: ChildProcess;
   try {

@@ -107,9 +107,16 @@ export interface Startable {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** The same program, started on the addon's terminal after a shell has set the modes. */
+/** A line for a POSIX shell that puts its terminal's name where the session's own stand-in is. */
+export const nameLine = 'SSH_TTY=$(tty 2>/dev/null || echo "$SSH_TTY");';
+
+/**
+ * The same program, started on the addon's terminal after a shell has set the modes, and `SSH_TTY`
+ * where there is one: nobody else knows the terminal's name before.
+ */
 export function withModes<T extends Startable>(start: T, modes: TerminalModes): T {
-  const line = sttyLine(sttyWords(modes, addonModes));
+  const name = start.env["SSH_TTY"] === undefined ? "" : nameLine;
+  const line = `${name}${sttyLine(sttyWords(modes, addonModes))}`;
   if (line === "" || !canExecute("/bin/sh")) return start;
   // dash does not pass these on, such as the functions that bash exports.
   const odd = Object.entries(start.env).filter(([name]) => !/^[A-Za-z_]\w*$/.test(name));

@@ -15,11 +15,20 @@ import type { Shell } from "../shell/shells.ts";
 import type { Carrier } from "./carrier.ts";
 import { type Forwarding, forwardFor } from "./forwarding.ts";
 import { type Attempts, type Login, openAttempts } from "./login.ts";
-import { type Allowed, type RunningSession, serveSession } from "./session.ts";
+import type { NoticeOptions } from "./notices.ts";
+import {
+  type Allowed,
+  type RunningSession,
+  type SshSessionConfig,
+  serveSession,
+} from "./session.ts";
 
 const tooManyTries = "Too many authentication failures: use ssh -i KEY -oIdentitiesOnly=yes";
 /** Like sshd's MaxSessions; editors open a dozen. */
 const sessionsMost = 64;
+/** For scripts, which expect numbers of a port: OpenSSH's own for one that is not known, and ssh's. */
+const unknownPort = 65_535;
+const sshPort = 22;
 /** At the agent's end, what a client gets to leave by itself. */
 const leaveMs = 1_000;
 
@@ -32,17 +41,23 @@ export interface ConnectionConfig {
   /** Marks every process of a session, so that none is left behind. */
   readonly marker: string;
   readonly allowed: Allowed & { readonly portForwarding: boolean };
+  readonly notices: NoticeOptions;
   /** The id in use now. */
   rendezvous(): string;
   welcome(): string;
+  /** What a client is told that leaves while so many others are in. */
+  farewell(others: number): string;
 }
 
 /** Where a connection tells what becomes of it. */
 export interface ConnectionOwner {
   readonly login: Login;
   readonly meter: Meter;
+  readonly clock: Clock;
   /** The agent is on its way out: nobody logs in any more. */
   isEnding(): boolean;
+  /** How many other clients are in. */
+  othersOf(client: Client): number;
   onJoin(client: Client, key: AuthorizedKey): void;
   /** It has started something of a kind that it had not yet. */
   onKind(client: Client): void;
@@ -142,13 +157,15 @@ export function serveConnection(
     session.once("close", () => {
       client.channels -= 1;
     });
-    serveSession(session, {
+    const about: SshSessionConfig = {
       allowed: config.allowed,
       key: key.options,
       shell: config.shell,
       agentdir: config.agentdir,
       meter: owner.meter,
+      notices: config.notices,
       welcome: config.welcome,
+      farewell: () => (client.running.size > 1 ? null : config.farewell(owner.othersOf(client))),
       software: client.software,
       agentSocket: () => client.forwarding?.agentSocket() ?? null,
       environment: (asked) =>
@@ -159,8 +176,8 @@ export function serveConnection(
           rendezvous: config.rendezvous(),
           marker: config.marker,
           shell: config.shell,
-          client: { address: client.carrier.address, port: 0 },
-          server: { address: "127.0.0.1", port: 0 },
+          client: { address: client.carrier.address, port: unknownPort },
+          server: { address: "127.0.0.1", port: sshPort },
           keyEnvironment: Object.fromEntries(key.options.environment),
         }),
       onStart: (kind, running) => {
@@ -175,7 +192,8 @@ export function serveConnection(
       onFailedStart: noteError,
       onFault: breach,
       onAbandoned: owner.onAbandoned,
-    });
+    };
+    serveSession(session, about, owner.clock);
   }
 
   function noteKind(kind: ChannelKind): void {

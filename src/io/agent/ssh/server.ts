@@ -5,7 +5,7 @@
 import { type Observable, Subject } from "rxjs";
 import type { Meter } from "../../../actors/activity.ts";
 import type { Clock } from "../../../actors/clock.ts";
-import type { Log } from "../../../actors/ports.ts";
+import type { Log, Told } from "../../../actors/ports.ts";
 import type { ClientNews } from "../../../machines/notices.ts";
 import type { Audience, ClientId, ClientReport } from "../../../machines/vocabulary.ts";
 import { holderOf } from "../../holder.ts";
@@ -46,12 +46,15 @@ export interface SshServer {
   readonly changes: Observable<ClientReport>;
   /** Takes it as a new ssh connection. */
   accept(carrier: Carrier): void;
-  tell(text: string, audience: Audience): void;
+  tell(told: Told, audience: Audience): void;
   reports(): ClientReport[];
   /** The pids that sessions were started with, also of those that are over. */
   leaders(): number[];
-  /** Hangs up every process, closes channels and connections in order. At most some 8 s. */
-  end(): Promise<void>;
+  /**
+   * Hangs up every process, closes channels and connections in order, with a last line on each
+   * terminal. At most some 8 s.
+   */
+  end(lastLine: string): Promise<void>;
 }
 
 export function openSshServer(
@@ -73,7 +76,10 @@ export function openSshServer(
   const owner: ConnectionOwner = {
     login: openLogin(keyring, clock, log),
     meter,
+    clock,
     isEnding: () => isEnding,
+    othersOf: (client) =>
+      [...clients].filter((other) => other !== client && other.login !== null).length,
     onJoin: (client, key) => {
       changes.next(reportOf(client));
       const { address } = client.carrier;
@@ -143,11 +149,11 @@ export function openSshServer(
     news,
     changes,
     accept,
-    tell: (text, audience) => {
+    tell: (told, audience) => {
       for (const { id, running } of clients) {
         if (audience.to === "only" && audience.client !== id) continue;
         if (audience.to === "all but" && audience.client === id) continue;
-        for (const session of running) session.note(`\r\n[converge] ${text}\r\n`);
+        for (const session of running) session.note(told);
       }
     },
     reports: () =>
@@ -156,12 +162,12 @@ export function openSshServer(
         .slice(0, reportsMost)
         .map(reportOf),
     leaders: () => [...leaders],
-    end: async () => {
+    end: async (lastLine) => {
       isEnding = true;
       const hungUp: Promise<void>[] = [...hangUps];
       for (const { running } of clients)
         for (const session of running) {
-          session.expectHangUp();
+          session.expectHangUp(lastLine);
           if (session.pid !== null) hungUp.push(hangUp(session.pid, clock));
         }
       await Promise.all(hungUp);

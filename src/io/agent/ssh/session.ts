@@ -7,7 +7,9 @@
 import type { Readable, Writable } from "node:stream";
 import type { PseudoTtyInfo, ServerChannel, Session } from "ssh2";
 import type { Meter } from "../../../actors/activity.ts";
+import type { Clock } from "../../../actors/clock.ts";
 import { reasonOf } from "../../../actors/errors.ts";
+import type { Told } from "../../../actors/ports.ts";
 import type { ChannelKind } from "../../../machines/vocabulary.ts";
 import { onGone, onWritten } from "../../ssh2/gaps.ts";
 import { terminalText } from "../../text.ts";
@@ -17,6 +19,7 @@ import { spawnCommand } from "../shell/child.ts";
 import type { Process } from "../shell/process.ts";
 import { commandArgs, interactiveArgs, type Shell } from "../shell/shells.ts";
 import { openTerminal, withoutTerminal } from "../shell/terminal.ts";
+import { type NoticeOptions, type Notices, openNotices } from "./notices.ts";
 
 /** What is allowed, by the agent's flags and the key's options together. */
 export interface Allowed {
@@ -33,8 +36,11 @@ export interface SshSessionConfig {
   readonly shell: Shell;
   readonly agentdir: string;
   readonly meter: Meter;
+  readonly notices: NoticeOptions;
   /** Text for a person at the start of a shell. */
   welcome(): string;
+  /** A line at the end of a shell, if it was the client's last session. */
+  farewell(): string | null;
   /** The whole environment of what is started. */
   environment(asked: {
     term: string | null;
@@ -60,9 +66,12 @@ export interface RunningSession {
   /** Null for sftp. */
   readonly pid: number | null;
   /** Shows a notice where there is a terminal; nothing elsewhere. Never counted as activity. */
-  note(text: string): void;
-  /** From now on a death by hang-up is told as exit status 129, which ssh passes on. */
-  expectHangUp(): void;
+  note(told: Told): void;
+  /**
+   * It is about to be hung up: that death is told as exit status 129, which ssh passes on, and a
+   * terminal is handed back clean with a last line.
+   */
+  expectHangUp(lastLine: string): void;
 }
 
 /** What the client has asked for before it starts something. */
@@ -80,9 +89,10 @@ const requestsMost = 100;
 const hungUpStatus = 129;
 
 /** Serves a session channel from its first request on. */
-export function serveSession(session: Session, config: SshSessionConfig): void {
+export function serveSession(session: Session, config: SshSessionConfig, clock: Clock): void {
   const asked: Asked = { pty: null, refused: null, agentForwarding: false, requested: {} };
   let running: Process | null = null;
+  let notices: Notices | null = null;
   let requests = 0;
 
   session.on("pty", (accept, reject, info) => {
@@ -95,7 +105,7 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
   });
   session.on("window-change", (accept, _reject, { cols, rows }) => {
     if (asked.pty) Object.assign(asked.pty, { cols, rows });
-    running?.resize(cols, rows);
+    notices?.resize(cols, rows);
     accept?.();
   });
   session.on("env", (accept, reject, info) => {
@@ -199,16 +209,15 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
       return failed(channel, 126, error);
     }
     running = child;
-    let hangUpExpected = false;
+    let lastLine: string | null = null;
     let hasExited = false;
     const over = config.onStart(kind, {
       pid: child.pid,
-      note: pty ? child.note : () => {},
-      expectHangUp: () => {
-        hangUpExpected = true;
+      note: (told) => notices?.show(told),
+      expectHangUp: (line) => {
+        lastLine = line;
       },
     });
-    if (pty && kind === "shell") child.note(config.welcome());
     const gone = new Promise<void>((resolve) => {
       onGone(channel, () => {
         child.abandon();
@@ -217,17 +226,25 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
       });
     });
     const written = Promise.race([gone, carry(channel, child, pty !== null)]);
+    if (pty) {
+      const { term, cols, rows } = pty;
+      const { resize } = child;
+      const about = { ...config.notices, output: child.stdout, channel, term, cols, rows, resize };
+      notices = openNotices(about, clock);
+      if (kind === "shell") notices.greet(config.welcome());
+    }
     // The status goes out at once, as sshd does it; the channel closes when all output was taken.
     child.exitedFirst
       .then(({ code, signal }) => {
         hasExited = true;
         if (signal === null) channel.exit(code ?? 0);
-        else if (signal === "HUP" && hangUpExpected) channel.exit(hungUpStatus);
+        else if (signal === "HUP" && lastLine !== null) channel.exit(hungUpStatus);
         else channel.exit(signal, false, "");
       })
       .catch(config.onFault);
     Promise.all([child.exited, written])
       .then(() => {
+        notices?.close(lastLine ?? (kind === "shell" ? config.farewell() : null));
         over();
         channel.end();
       })
@@ -240,7 +257,10 @@ export function serveSession(session: Session, config: SshSessionConfig): void {
    */
   function carry(channel: ServerChannel, child: Process, hasPty: boolean): Promise<unknown> {
     const { meter } = config;
-    channel.on("data", (data: Buffer) => meter.add(data.length));
+    channel.on("data", (data: Buffer) => {
+      meter.add(data.length);
+      notices?.typed();
+    });
     channel.pipe(child.stdin);
     // A command that closed its input must not stop the rest: what still comes is thrown away.
     child.stdin.on("error", () => {
