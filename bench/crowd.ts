@@ -128,17 +128,26 @@ interface Relay {
   readonly url: string;
 }
 
+/** How long it is watched with nothing to do, before each round. */
+const idleMs = 2_000;
+
 /** Milliseconds of the relay's processor for one of each, beside so many agents. */
 async function costs(
   { pid, url }: Relay,
   agents: readonly Agent[],
   times: number,
 ): Promise<Figures> {
+  // What the crowd costs by being there, its pings above all, is not the event's.
+  const idleFrom = cpuOf(pid);
+  await pause(idleMs);
+  const idleShare = (cpuOf(pid) - idleFrom) / (idleMs / 1_000);
   const each = async (work: () => Promise<unknown>, count: number): Promise<number> => {
     await pause(300);
     const before = cpuOf(pid);
+    const began = performance.now();
     await work();
-    return ((cpuOf(pid) - before) / count) * 1_000;
+    const seconds = (performance.now() - began) / 1_000;
+    return ((cpuOf(pid) - before - idleShare * seconds) / count) * 1_000;
   };
   let more: Agent[] = [];
   const registration = await each(async () => {

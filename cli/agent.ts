@@ -107,7 +107,7 @@ const readFlags = withFlags(command, [
   option("--ca <file>", "trust this authority (PEM) for wss"),
   option("--insecure", "accept any TLS certificate"),
   option("--json", "one JSON object a line on stdout for every event"),
-  option("--log-level <level>", "pino level, on stderr", { read: logLevel, otherwise: "info" }),
+  option("--log-level <level>", "pino level, on stderr", { read: logLevel, otherwise: "warn" }),
 ]);
 
 /** Ids below this are easily guessed. */

@@ -9,7 +9,7 @@ import { connect } from "../src/io/client/connect.ts";
 import type { ProxyCommandConfig } from "../src/io/client/converse.ts";
 import { systemClock } from "../src/io/clock.ts";
 import { readTrust } from "../src/io/dial/config.ts";
-import { isFingerprint } from "../src/io/protocol/wire.ts";
+import { clientUrlOf, isFingerprint } from "../src/io/protocol/wire.ts";
 import { standardError } from "../src/io/standard-output.ts";
 import { terminalText } from "../src/io/text.ts";
 import { version } from "../src/io/version.ts";
@@ -28,7 +28,10 @@ import {
 import { join, type Say, sayer } from "./join.ts";
 
 const command = program("wsproxy", version, "ssh's ProxyCommand for Converge.")
-  .argument("[client-url]", "https://host[/context]/client/ID (or CONVERGE_CLIENT_URL)")
+  .argument(
+    "[client-url]",
+    "https://host[/context]/client/ID, or the relay's with --host (or CONVERGE_CLIENT_URL)",
+  )
   .addHelpText(
     "after",
     `
@@ -36,7 +39,7 @@ Example:
   ssh -oProxyCommand="wsproxy https://relay.example.com/client/my-job" me@my-job
 
 More:
-  wsproxy ssh-config <client-url>   prints a block for ~/.ssh/config; --help says more
+  wsproxy ssh-config <url>          prints a block for ~/.ssh/config; --help says more
   wsproxy doctor <relay-url>        checks the way to a relay and says what to fix
 
 Exit status (ssh itself shows 255): 0 done, 2 usage, 3 relay unreachable, 4 TLS, 5 version,
@@ -53,6 +56,7 @@ const readFlags = withFlags(command, [
   option("--listen <[host:]port>", "instead of stdio: each TCP connection is a websocket", {
     read: listenAddress("127.0.0.1"),
   }),
+  option("--host <name>", "the URL is the relay's; ID or ID.converge, as ssh's %n has it"),
   option("--fingerprint <SHA256:…>", "refuse any other ssh host key"),
   option("--ca <file>", "trust this authority (PEM) for wss"),
   option("--insecure", "accept any TLS certificate"),
@@ -75,7 +79,9 @@ export async function run(signal: AbortSignal): Promise<number> {
   const say = sayer(flags.quiet ?? false);
   const config: ProxyCommandConfig = {
     debug: ["debug", "trace"].includes(flags.logLevel) ? say : () => {},
-    url: urlArgument(flags.raw ? socketServerUrl : relayUrl, text),
+    url: flags.host
+      ? hostUrl(urlArgument(relayUrl, text), flags.host)
+      : urlArgument(flags.raw ? socketServerUrl : relayUrl, text),
     raw: flags.raw ?? false,
     waitMs: flags.wait,
     fingerprint: flags.fingerprint ?? null,
@@ -88,6 +94,16 @@ export async function run(signal: AbortSignal): Promise<number> {
     );
   if (flags.listen) return await listen(flags.listen, config, say, signal);
   return await join(config, say, signal);
+}
+
+/** `CONVERGE_USAGE` for a name that is no id. */
+function hostUrl(relay: URL, host: string): URL {
+  const url = clientUrlOf(relay, host);
+  if (url) return url;
+  throw new ConvergeError(
+    "CONVERGE_USAGE",
+    "A --host is an id, or an id and .converge: 1 to 128 of A-Z a-z 0-9 . _ - only.",
+  );
 }
 
 /** Serves a local port until the signal; a connection that fails is reported, the others go on. */

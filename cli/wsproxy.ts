@@ -7,7 +7,7 @@
  */
 import { parseArgs } from "node:util";
 import type { ProxyCommandConfig } from "../src/io/client/converse.ts";
-import { isFingerprint } from "../src/io/protocol/wire.ts";
+import { clientUrlOf, isFingerprint } from "../src/io/protocol/wire.ts";
 import { main } from "./exit.ts";
 import { join, sayer } from "./join.ts";
 
@@ -18,14 +18,19 @@ function usual(): { config: ProxyCommandConfig; isQuiet: boolean } | null {
     /^CONVERGE_(?!(?:PROGRAM|CACHE|STANDALONE|NODE_OPTIONS)$)/.test(name);
   if (Object.keys(process.env).some(isOurs)) return null;
   try {
-    const options = { fingerprint: { type: "string" }, quiet: { type: "boolean" } } as const;
+    const options = {
+      fingerprint: { type: "string" },
+      host: { type: "string" },
+      quiet: { type: "boolean" },
+    } as const;
     const { values, positionals } = parseArgs({ options, allowPositionals: true });
     const [text = "", ...more] = positionals;
     const { fingerprint = null, quiet: isQuiet = false } = values;
     if (more.length > 0 || !/^(?:https?|wss?):\/\/[\w.:[\]-]+\/[\w./~-]*$/.test(text)) return null;
     if (fingerprint !== null && !isFingerprint(fingerprint)) return null;
     const trust = { ca: null, insecure: false };
-    const url = new URL(text);
+    const url = values.host ? clientUrlOf(new URL(text), values.host) : new URL(text);
+    if (!url) return null;
     return { isQuiet, config: { url, fingerprint, trust, raw: false, waitMs: 0, debug: () => {} } };
   } catch {
     return null;

@@ -73,14 +73,20 @@ function terminalFiles() {
 
 const text = (path) => readFileSync(join(root, path), "utf8");
 
+/** What esbuild finds a source by; one that has moved stops the build. */
+function source(path) {
+  statSync(join(root, path));
+  return new RegExp(`${path.replaceAll("/", "[\\\\/]").replaceAll(".", "\\.")}$`);
+}
+
 /** Replaces what cannot be bundled as it stands; a source that has changed stops the build. */
 const replacements = {
   name: "replacements",
   setup({ onLoad, onResolve }) {
-    onLoad({ filter: /src[\\/]io[\\/]embedded\.ts$/ }, () => ({
+    onLoad({ filter: source("src/io/agent/shell/embedded.ts") }, () => ({
       contents: `export const embedded = ${JSON.stringify(terminalFiles())};`,
     }));
-    onLoad({ filter: /src[\\/]io[\\/]version\.ts$/ }, () => ({
+    onLoad({ filter: source("src/io/version.ts") }, () => ({
       contents: `export const version = ${JSON.stringify(JSON.parse(text("package.json")).version)};`,
     }));
     // The whole library has some hundred algorithms, and one is used.

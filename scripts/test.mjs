@@ -1,16 +1,18 @@
 /**
  * Test: sets up what the tests need, then runs them: rules first (they take seconds), then the
- * stories with real OpenSSH. `--fast` leaves the stories out, `--long` runs their full sizes,
- * `--shipped` runs those with an agent or wsproxy against the files that people are given; file names
- * run those alone.
+ * stories with real OpenSSH. `--fast` leaves the stories out, `--slow` runs those of test/slow alone,
+ * `--long` runs all in their full sizes, `--shipped` runs those with an agent or wsproxy against the
+ * files that people are given; file names run those alone.
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { build, installHelm, installPackages, installPrograms, root } from "./prepare.mjs";
 
 const args = process.argv.slice(2);
 const isFast = args.includes("--fast");
+const isSlow = args.includes("--slow");
 const isLong = args.includes("--long");
 const isShipped = args.includes("--shipped");
 const named = args.filter((arg) => !arg.startsWith("--"));
@@ -67,30 +69,42 @@ const programs = {
   ...(isLong && { slowhttptest: "slowhttptest", ip: "iproute2", ss: "iproute2" }),
 };
 
+const found = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".test.ts"))
+  .map((name) => `test/${name.replaceAll("\\", "/")}`)
+  .sort();
+const below = (folder) => found.filter((file) => file.startsWith(`test/${folder}/`));
+const stories = below("stories");
+const slow = below("slow");
+/** They measure, or strain the whole machine: one after the other. */
+const long = below("long");
+const rules = found.filter((file) => ![...stories, ...slow, ...long].includes(file));
+/** An agent or a wsproxy of ours is in the story: by itself, or by what it takes from test/support. */
+const hasOurs = (file) =>
+  /\b(?:meet|agentProgram|ours|answers|scene|spendMorning)\(/.test(
+    readFileSync(join(root, file), "utf8"),
+  );
+
+/** What runs, group after group. */
+function chosen() {
+  if (named.length > 0) return [named];
+  if (isShipped) return [[...stories, ...slow, ...(isLong ? long : [])].filter(hasOurs)];
+  if (isLong) return [rules, stories, slow, long];
+  if (isSlow) return [slow];
+  return isFast ? [rules] : [rules, stories];
+}
+const groups = chosen();
+const isAlone = (file) => long.includes(file);
+const wantsExecutable = (file) => slow.includes(file) || long.includes(file);
+
 installPackages();
 installPrograms(programs);
 installHelm();
-await build({ standalone: !isFast });
+await build({ standalone: groups.flat().some(wantsExecutable) });
 if (isShipped) {
   const { bundle } = await import("./bundle.mjs");
   await bundle("test/support/agent-inside.ts", join(root, "dist/agent-door.cjs"));
 }
-
-const found = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
-  .filter((name) => name.endsWith(".test.ts") && (isLong || !name.startsWith("long")))
-  .map((name) => `test/${name.replaceAll("\\", "/")}`)
-  .sort();
-const isStory = (file) => file.startsWith("test/stories/") || file.startsWith("test/long/");
-/** They measure, or strain the whole machine: one after the other. */
-const isAlone = (file) => file.startsWith("test/long/");
-const hasOurs = (file) =>
-  /\b(?:meet|agentProgram|ours)\(/.test(readFileSync(join(root, file), "utf8"));
-const groups =
-  named.length > 0
-    ? [named]
-    : isShipped
-      ? [found.filter(isStory).filter(hasOurs)]
-      : [found.filter((file) => !isStory(file)), ...(isFast ? [] : [found.filter(isStory)])];
 
 const parts = groups.flatMap((files) => [
   files.filter((file) => !isAlone(file)),
@@ -105,7 +119,7 @@ for (const files of parts.filter(({ length }) => length > 0)) {
       "--test",
       "--test-reporter=spec",
       `--test-timeout=${isLong ? 3_600_000 : 300_000}`,
-      `--test-concurrency=${files.every(isAlone) ? 1 : 2}`,
+      `--test-concurrency=${files.every(isAlone) ? 1 : Math.max(2, availableParallelism())}`,
       ...files,
     ],
     {

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { parse, parseAllDocuments } from "yaml";
 import { pingMs } from "../src/io/protocol/wire.ts";
-import { finished, program } from "./support/programs.ts";
-import { built, root } from "./support/world.ts";
+import { finished, program } from "./support/child.ts";
+import { built, root } from "./support/shipped.ts";
 
 const read = (name: string): string => readFileSync(join(root, "deploy", name), "utf8");
 const run = (file: string, ...args: string[]): SpawnSyncReturns<string> =>

@@ -11,8 +11,9 @@ import { after, describe, test } from "node:test";
 import { parse } from "yaml";
 import { pingMs } from "../src/io/protocol/wire.ts";
 import { families } from "../src/io/relay/http/metrics.ts";
-import { endPrograms, finished, program, relayProgram } from "./support/programs.ts";
-import { built, root } from "./support/world.ts";
+import { endPrograms, finished, program } from "./support/child.ts";
+import { relayProgram } from "./support/programs.ts";
+import { built, root } from "./support/shipped.ts";
 
 const read = (name: string): string => readFileSync(join(root, "deploy", name), "utf8");
 const run = (file: string, ...args: string[]): SpawnSyncReturns<string> =>

@@ -23,7 +23,7 @@ import {
 import { budgetBytes, budgetPerSecond, messageBytes } from "../src/io/relay/control-budget.ts";
 import { families } from "../src/io/relay/http/metrics.ts";
 import { schema } from "./support/log-schema.ts";
-import { built, root } from "./support/world.ts";
+import { built, root } from "./support/shipped.ts";
 
 const read = (name: string): string => readFileSync(join(root, name), "utf8");
 const operating = read("docs/operating.md");

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { root } from "./support/world.ts";
+import { root } from "./support/shipped.ts";
 
 const read = (name: string): string => readFileSync(join(root, name), "utf8");
 

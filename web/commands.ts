@@ -153,6 +153,7 @@ function clientSnippets(
     `-oProxyCommand=${proxyCommand(to)}`,
     `-oUserKnownHostsFile=${nowhere(to.system)}`,
     "-oStrictHostKeyChecking=accept-new",
+    "-oLogLevel=ERROR",
   ];
   // A word that begins with `-` and holds a dot is two words for PowerShell, unless it is quoted.
   const words = options

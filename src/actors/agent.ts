@@ -72,6 +72,7 @@ export function startAgent(
     isHeld: () => session.getSnapshot().context.held,
   };
   ports.begin(state);
+  const endsAt = (leftMs = state.leftMs()): string => new Date(clock.wall() + leftMs).toISOString();
   const feed = (events: Observable<AgentSessionEvent>): void => {
     open.push(events.subscribe((event) => session.send(event)));
   };
@@ -80,13 +81,36 @@ export function startAgent(
     if (notice.about === "expiry near" && audience.to === "all") warnings += 1;
     if (notice.about === "expiry near")
       ports.announce({ event: "warning", leftMs: notice.leftMs, cause: notice.cause });
+    if (notice.about === "expiry extended")
+      ports.announce({ event: "extended", endsAt: endsAt(notice.leftMs) });
+    if (notice.about === "hold set" || notice.about === "hold cleared")
+      ports.announce({ event: notice.about, endsAt: endsAt() });
     ports.tell({ text: wordsFor(notice), title: titleFor(notice) }, audience);
+  });
+  let before = stateOf(session);
+  session.subscribe((snapshot) => {
+    const now = stateOf(session);
+    if (now === before) return;
+    before = now;
+    const { lingerMs } = snapshot.context;
+    if (now === "held" || now === "lost")
+      ports.announce({ event: "waiting", why: now, endsAt: endsAt() });
+    if (now === "lingering" && lingerMs > 0)
+      ports.announce({ event: "waiting", why: now, endsAt: endsAt(lingerMs) });
   });
   uplink.on("registered", ({ id, clientUrl, isFirst }) => {
     const { fingerprint } = config;
     ports.log.info({ id, isFirst }, "registered");
     if (isFirst || id !== lastId)
-      ports.announce({ event: "ready", id, clientUrl, fingerprint, asked: lastId });
+      ports.announce({
+        event: "ready",
+        id,
+        clientUrl,
+        fingerprint,
+        asked: lastId,
+        keys: ports.keys,
+        endsAt: endsAt(),
+      });
     lastId = id;
     reported = "";
     report(stateOf(session)); // at once, so that the first client hears of the expiry

@@ -7,19 +7,24 @@ export interface Clock {
   now(): number;
   /** Milliseconds since 1970, to be compared with a file's mtime only. */
   wall(): number;
-  setTimeout(fn: () => void, ms: number): unknown;
+  /** `name` is for who watches the clock, and must tell the links' pings from all other timers. */
+  setTimeout(fn: () => void, ms: number, name?: "ping"): unknown;
   // biome-ignore lint/suspicious/noExplicitAny: an id is whatever this clock handed out
   clearTimeout(id: any): void;
 }
 
-/** Calls `act` every so many milliseconds until what it returns is called. */
-export function every(clock: Clock, ms: number, act: () => void): () => void {
+/** Calls `act` every so many milliseconds until what it returns is called; `name` as the clock has it. */
+export function every(clock: Clock, ms: number, act: () => void, name?: "ping"): () => void {
   let next: unknown;
   const arm = (): void => {
-    next = clock.setTimeout(() => {
-      arm(); // first, so that `act` may stop it
-      act();
-    }, ms);
+    next = clock.setTimeout(
+      () => {
+        arm(); // first, so that `act` may stop it
+        act();
+      },
+      ms,
+      name,
+    );
   };
   arm();
   return () => clock.clearTimeout(next);

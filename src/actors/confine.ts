@@ -74,10 +74,11 @@ export function confineEvents(
 export const confineTimers = (clock: Clock, note: NoteFault): Clock => ({
   now: () => clock.now(),
   wall: () => clock.wall(),
-  setTimeout: (fn, ms) =>
+  setTimeout: (fn, ms, name) =>
     clock.setTimeout(
       confine(note, "timer", fn, () => {}),
       ms,
+      name,
     ),
   clearTimeout: (id) => clock.clearTimeout(id),
 });

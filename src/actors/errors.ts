@@ -14,10 +14,14 @@ const sentences = {
     "The relay %s cannot be reached. Check the URL, the network and the proxy settings.",
   CONVERGE_TLS:
     "The relay's TLS certificate was not accepted: %s. Check the host name, name its authority with --ca, or use --insecure if you must.",
+  CONVERGE_PLAIN:
+    "%s speaks no TLS at that port. Write http:// in place of https://, or ask for its real port.",
   CONVERGE_VERSION: "%s. Use an agent, a wsproxy and a relay of the same release.",
   CONVERGE_REFUSED: "The relay refused: %s",
   CONVERGE_NO_AGENT:
     "No agent is registered as %s. Check the id in the job's log, or use --wait to wait for it.",
+  CONVERGE_WAITED:
+    "No agent came as %s. Look in the job's log how far it is, or wait longer with --wait.",
   CONVERGE_FINGERPRINT:
     "The host key does not match: expected %s. Do not go on; take the fingerprint from the job's own log.",
   CONVERGE_AGENT_SILENT:

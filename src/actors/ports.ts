@@ -57,6 +57,12 @@ export interface RelayPorts {
   drain(leftMs: number): void;
 }
 
+/** A key that may log in. */
+export interface MayLogIn {
+  readonly comment: string;
+  readonly fingerprint: string;
+}
+
 /** What the agent says on stdout; text for people or JSON for programs. */
 export type AgentNews =
   | {
@@ -65,7 +71,14 @@ export type AgentNews =
       clientUrl: string;
       fingerprint: string;
       asked: RendezvousId;
+      /** Who may log in, as the keys were at the start. */
+      keys: readonly MayLogIn[];
+      /** When it ends if nobody comes. */
+      endsAt: string;
     }
+  /** Everybody left, and it waits: for somebody to come back, or as long as it lingers. */
+  | { event: "waiting"; why: "held" | "lost" | "lingering"; endsAt: string }
+  | { event: "hold set" | "hold cleared" | "extended"; endsAt: string }
   | { event: "client joined" | "client left" | "client lost"; who: string }
   | { event: "warning"; leftMs: number; cause: string }
   | { event: "relay lost"; why: string }
@@ -109,6 +122,8 @@ export interface AgentPorts {
   readonly clients: Observable<ClientNews>;
   readonly holdFile: { readonly changes: Observable<HoldEvent>; look(): void };
   readonly keyChanges: Observable<string>;
+  /** As they were when the ports were opened. */
+  readonly keys: readonly MayLogIn[];
   /** At most one a second. */
   readonly relayEndings: Observable<RelayEnding>;
   register(id: RendezvousId): Promise<Registered>;

@@ -8,7 +8,7 @@ import { rememberMs } from "../machines/registry.ts";
 import { relayMachine } from "../machines/relay.ts";
 import type { RelayEvent } from "../machines/relay-events.ts";
 import type { LinkId, RendezvousId, SpliceReport } from "../machines/vocabulary.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, pause } from "./clock.ts";
 import { confine, faultsIn } from "./confine.ts";
 import { clientEnded, clientJoined, factsOf } from "./observe/recorder.ts";
 import type { RelayPorts } from "./ports.ts";
@@ -127,13 +127,10 @@ export function startRelay(ports: RelayPorts, clock: Clock, limits: RelayLimits)
 
 /** Lets running pairings end by themselves for `timeoutMs`; resolves when none is left or time is up. */
 export async function drained(actor: RelayActor, clock: Clock, timeoutMs: number): Promise<void> {
-  let timer: unknown;
-  const timeUp = new Promise<void>((resolve) => {
-    timer = clock.setTimeout(resolve, timeoutMs);
-  });
+  const over = new AbortController();
   await Promise.race([
-    timeUp,
+    pause(clock, timeoutMs, over.signal),
     waitFor(actor, ({ context }) => context.pairings.size === 0, { timeout: Infinity }),
   ]);
-  clock.clearTimeout(timer);
+  over.abort();
 }

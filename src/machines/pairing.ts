@@ -6,6 +6,7 @@
  * never held: a socket has no place in a machine.
  */
 import { type ActorRef, assign, type Snapshot, sendTo, setup } from "xstate";
+import type { PastEnding } from "./endings.ts";
 import type {
   AgentFacts,
   ClientFacts,
@@ -49,6 +50,8 @@ export interface PairingInput {
   /** When the client knocked, wall clock. */
   readonly sinceMs: number;
   readonly agent: AgentPresence | null;
+  /** How the last agent of that id ended, where nobody has it now. */
+  readonly past: PastEnding | null;
   /** How long the client waits for an agent that is not there yet; 0 is not at all. */
   readonly waitMs: number;
   /** How long an agent may take to dial back. */

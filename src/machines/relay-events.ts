@@ -49,6 +49,7 @@ export interface Loss {
 export interface Leave {
   readonly id: RendezvousId;
   readonly control: LinkId;
+  readonly atMs: number;
 }
 
 export interface SpliceEnd {

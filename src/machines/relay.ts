@@ -6,6 +6,7 @@
  * proven, and which spare ids there are, was settled before the event came here.
  */
 import { emit, enqueueActions, setup } from "xstate";
+import { Endings } from "./endings.ts";
 import type { pairingMachine } from "./pairing.ts";
 import { Pairings } from "./pairings.ts";
 import { type AgentEntry, type Memory, type Registration, Registry } from "./registry.ts";
@@ -42,10 +43,11 @@ export interface RelayInput extends Memory {
   readonly pairing: typeof pairingMachine;
 }
 
-/** Both are kept by the actions, and change in place. */
+/** All are kept by the actions, and change in place. */
 export interface RelayContext extends RelayInput {
   readonly agents: Registry;
   readonly pairings: Pairings;
+  readonly endings: Endings;
 }
 
 export const relayMachine = setup({
@@ -90,7 +92,11 @@ export const relayMachine = setup({
       if (status.held && !before?.held) enqueue.emit({ type: "AGENT.HELD", id });
     }),
     tellKnock: emit((_, knock: Knock) => ({ type: "CLIENT.CAME", knock })),
-    admitAgent: ({ context }, registration: Registration) => context.agents.admit(registration),
+    admitAgent: ({ context: { agents, endings } }, registration: Registration) => {
+      agents.admit(registration);
+      const id = agents.idOf(registration);
+      if (id !== null) endings.forget(id);
+    },
     noteStatus: ({ context }, { id, status, atMs }: Report) =>
       context.agents.note(id, status, atMs),
     passReports: enqueueActions(({ context: { pairings }, enqueue }, { id, status }: Report) => {
@@ -104,6 +110,8 @@ export const relayMachine = setup({
       if (seen) enqueue.emit(seen);
     }),
     noteLoss: ({ context }, { id, atMs }: Loss) => context.agents.lose(id, atMs),
+    noteEnding: ({ context }, { id, atMs }: Leave) =>
+      context.endings.note(id, { atMs, kind: context.agents.get(id)?.status?.ending ?? null }),
     forgetAgent: ({ context }, { id }: Leave) => context.agents.forget(id),
     openPairing: ({ context, self }, { id, ticket, client, facts, waitMs, atMs }: Knock) => {
       const agent = context.agents.get(id);
@@ -116,6 +124,7 @@ export const relayMachine = setup({
         waitMs,
         sinceMs: atMs,
         summonMs: context.summonMs,
+        past: agent ? null : context.endings.of(id, atMs),
         agent: agent?.control ? { control: agent.control, facts: agent.facts } : null,
       });
     },
@@ -143,6 +152,7 @@ export const relayMachine = setup({
     ...input,
     agents: new Registry(input),
     pairings: new Pairings(input.pairing),
+    endings: new Endings(),
   }),
   initial: "open",
   states: {
@@ -226,6 +236,7 @@ export const relayMachine = setup({
                 outcome: "left",
               }),
             },
+            { type: "noteEnding", params: ({ event }) => event },
             { type: "forgetAgent", params: ({ event }) => event },
           ],
         },

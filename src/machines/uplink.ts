@@ -13,6 +13,7 @@ export const patienceMs = 60_000;
 /** Why the relay, or the way to it, will never do. The names are error codes of the actors. */
 export type RefusalCode =
   | "CONVERGE_TLS"
+  | "CONVERGE_PLAIN"
   | "CONVERGE_VERSION"
   | "CONVERGE_REFUSED"
   | "CONVERGE_PROXY";

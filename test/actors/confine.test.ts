@@ -12,8 +12,8 @@ import { openPinger, type Pinged } from "../../src/io/websocket/keep-alive.ts";
 import { ServerLink } from "../../src/io/websocket/server-link.ts";
 import { frame } from "../support/client-frame.ts";
 import { handClock } from "../support/clock.ts";
+import { lines } from "../support/lines.ts";
 import { until } from "../support/until.ts";
-import { lines } from "../support/world.ts";
 
 const boom = (): never => {
   throw new Error("boom");

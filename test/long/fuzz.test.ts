@@ -9,19 +9,12 @@ import { randomInt } from "node:crypto";
 import { chmodSync, readdirSync } from "node:fs";
 import { after, test } from "node:test";
 import { allStats, wasStartedWith } from "../../src/io/agent/shell/proc.ts";
+import { endPrograms, finished, folder } from "../support/child.ts";
 import { lives } from "../support/lives.ts";
-import {
-  agentProgram,
-  endPrograms,
-  finished,
-  folder,
-  jobFolder,
-  relayProgram,
-  shippedFile,
-  ssh,
-} from "../support/programs.ts";
+import { listen } from "../support/ports.ts";
+import { agentProgram, jobFolder, relayProgram, ssh } from "../support/programs.ts";
 import { randomOf } from "../support/random.ts";
-import { listen } from "../support/started.ts";
+import { shippedFile } from "../support/shipped.ts";
 import { until } from "../support/until.ts";
 import { rssMiB } from "../support/used.ts";
 

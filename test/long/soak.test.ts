@@ -8,17 +8,8 @@ import { Agent, get } from "node:http";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { allStats } from "../../src/io/agent/shell/proc.ts";
-import {
-  type AgentProgram,
-  agentProgram,
-  endPrograms,
-  finished,
-  ours,
-  type Program,
-  program,
-  relayProgram,
-  ssh,
-} from "../support/programs.ts";
+import { endPrograms, finished, type Program, program } from "../support/child.ts";
+import { type AgentProgram, agentProgram, ours, relayProgram, ssh } from "../support/programs.ts";
 import { root } from "../support/shipped.ts";
 import { until } from "../support/until.ts";
 import { cpuMs, rssMiB } from "../support/used.ts";

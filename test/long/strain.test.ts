@@ -9,10 +9,11 @@ import { readdirSync } from "node:fs";
 import { after, test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import { pingMs, silentMs } from "../../src/io/protocol/wire.ts";
-import { endPrograms, finished, type Program, program, relayProgram } from "../support/programs.ts";
+import { endPrograms, finished, type Program, program } from "../support/child.ts";
+import { relayProgram } from "../support/programs.ts";
+import { built } from "../support/shipped.ts";
 import { register, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
-import { built } from "../support/world.ts";
 
 after(endPrograms);
 

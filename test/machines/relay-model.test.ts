@@ -160,7 +160,7 @@ const steps = [
   step("leave", speaker, (from, model, { actor }) => {
     const news = { id: from.id, control: linkOf(model, from) };
     model.leave(news.id, news.control);
-    actor.send({ type: "AGENT.LEFT", ...news });
+    actor.send({ type: "AGENT.LEFT", ...news, atMs: model.nowMs });
   }),
   step(
     "report",

@@ -114,7 +114,7 @@ test("an id that is no longer remembered goes whole to who asks for it first", (
 test("an agent that closed its link in order leaves its id free", () => {
   const { actor, register, told } = start();
   register("c1", ["job"], "ann");
-  actor.send({ type: "AGENT.LEFT", id: id("job"), control: link("c1") });
+  actor.send({ type: "AGENT.LEFT", id: id("job"), control: link("c1"), atMs: 0 });
   register("c2", ["job", "job-y"], "bob");
   assert.deepEqual(told(), ["c1 is job", "c2 is job"]);
 });

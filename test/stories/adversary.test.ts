@@ -9,8 +9,9 @@ import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { subprotocols } from "../../src/io/protocol/wire.ts";
+import { endPrograms } from "../support/child.ts";
 import { frame } from "../support/client-frame.ts";
-import { endPrograms, type RelayProgram, relayProgram } from "../support/programs.ts";
+import { type RelayProgram, relayProgram } from "../support/programs.ts";
 import { messages, register, type Stranger, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
 

@@ -7,10 +7,11 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { extensions } from "../../src/io/agent/ssh/algorithms.ts";
+import { endPrograms, program, type Result, run } from "../support/child.ts";
 import { messages, rawClient } from "../support/raw-client.ts";
-import { endAll, hold, start, startSsh } from "../support/started.ts";
+import { hold, startSsh } from "../support/started.ts";
 import { until } from "../support/until.ts";
-import { meet, type Result, run, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 let world: World;
 let rsa: string;
@@ -23,7 +24,7 @@ before(async () => {
   hold(world.agent);
 });
 after(async () => {
-  endAll();
+  await endPrograms();
   await world.close();
 });
 
@@ -52,7 +53,7 @@ for (const algorithm of ["rsa-sha2-512", "rsa-sha2-256"])
 
 test("a person with 25 keys is told what to do, and the log has one line", async () => {
   const socket = join(world.dir, "agent.sock");
-  const keys = start("ssh-agent", ["-D", "-a", socket]);
+  const keys = program("ssh-agent", ["-D", "-a", socket]);
   const env = { SSH_AUTH_SOCK: socket };
   await until("the ssh-agent is there", async () => {
     const { status } = await run("ssh-add", ["-q", world.newKey("stranger").file], { env });

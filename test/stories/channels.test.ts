@@ -2,19 +2,13 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
+import { endPrograms, type Program, program, result } from "../support/child.ts";
+import { exchange, freePort } from "../support/ports.ts";
 import { runs } from "../support/processes.ts";
-import {
-  endAll,
-  exchange,
-  freePort,
-  hold,
-  type Started,
-  start,
-  startMaster,
-  startSsh,
-} from "../support/started.ts";
+import { screen } from "../support/screen.ts";
+import { hold, startMaster, startSsh } from "../support/started.ts";
 import { until } from "../support/until.ts";
-import { meet, screen, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 const MB = 1_000_000;
 let world: World;
@@ -26,7 +20,7 @@ before(async () => {
   hold(world.agent);
 });
 after(async () => {
-  endAll();
+  await endPrograms();
   await world.close();
 });
 
@@ -64,10 +58,10 @@ for (const code of [0, 1, 42, 255]) {
 test("each of the 256 exit statuses is passed on", async () => {
   const { master, options } = await startMaster(world);
   for (let code = 0; code < 256; code += 1) {
-    const { status } = await start("ssh", [...options, "job@agent", `exit ${code}`]).exited;
+    const { status } = await program("ssh", [...options, "job@agent", `exit ${code}`]).exited;
     assert.equal(status, code);
   }
-  await start("ssh", [...options, "-O", "exit", "job@agent"]).exited;
+  await program("ssh", [...options, "-O", "exit", "job@agent"]).exited;
   await master.exited;
 });
 
@@ -213,8 +207,8 @@ test("a terminal that does not exist has the usual size", async () => {
 
 test("five sessions at once go over one connection, and the master ends when told", async () => {
   const { master, options } = await startMaster(world);
-  const one: Started[] = [1, 2, 3, 4, 5].map((n) =>
-    start("ssh", [...options, "job@agent", `echo ready; cat; exit ${n}`]),
+  const one: Program[] = [1, 2, 3, 4, 5].map((n) =>
+    program("ssh", [...options, "job@agent", `echo ready; cat; exit ${n}`], { input: "open" }),
   );
   for (const ssh of one) await ssh.see("ready");
   assert.equal(world.relay.rows()[0]?.clients.length, 1);
@@ -224,15 +218,18 @@ test("five sessions at once go over one connection, and the master ends when tol
     ssh.end();
   }
   for (const [n, ssh] of one.entries()) {
-    const { status, stdout } = await ssh.exited;
+    const { status, stdout } = await result(ssh);
     assert.equal(status, n + 1);
     assert.equal(sha(stdout.subarray("ready\n".length)), sha(bytes[n] ?? Buffer.alloc(0)));
   }
-  const told = await start("ssh", [...options, "-O", "exit", "job@agent"]).exited;
+  const told = await program("ssh", [...options, "-O", "exit", "job@agent"]).exited;
   assert.equal(told.status, 0);
   await master.exited;
   await until("nobody is in", () => world.relay.rows()[0]?.clients.length === 0);
-  assert.equal(world.agent.news.at(-1)?.event, "client left");
+  assert.deepEqual(
+    world.agent.news.slice(-2).map(({ event }) => event),
+    ["client left", "waiting"],
+  );
 });
 
 test("VS Code's bootstrap: a script on sh's input, a server it leaves behind, a forward to that", async () => {
@@ -253,8 +250,8 @@ test("VS Code's bootstrap: a script on sh's input, a server it leaves behind, a 
   );
   await ssh.see("3f2a: end");
   await ssh.see("platform==Linux==");
-  const port = Number(/listeningOn==(\d+)==/.exec(ssh.stdout().toString())?.[1]);
-  const pid = Number(/pid==(\d+)==/.exec(ssh.stdout().toString())?.[1]);
+  const port = Number(/listeningOn==(\d+)==/.exec(ssh.out())?.[1]);
+  const pid = Number(/pid==(\d+)==/.exec(ssh.out())?.[1]);
   const big = randomBytes(MB);
   // SOCKS5 without a password, CONNECT to 127.0.0.1 (RFC 1928 3 and 4), then the bytes themselves.
   const ask = [5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, port >> 8, port & 255];

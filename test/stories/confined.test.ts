@@ -1,7 +1,8 @@
 /** Confined: a fault in the handling of one ssh connection ends that one, with one line in the log. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { endAll, hold, startSsh } from "../support/started.ts";
+import { endPrograms } from "../support/child.ts";
+import { hold, startSsh } from "../support/started.ts";
 import { until } from "../support/until.ts";
 import { meet, type World } from "../support/world.ts";
 
@@ -23,7 +24,7 @@ before(async () => {
   hold(world.agent);
 });
 after(async () => {
-  endAll();
+  await endPrograms();
   await world.close();
 });
 

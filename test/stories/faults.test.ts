@@ -15,9 +15,10 @@ import { openRefusals } from "../../src/io/relay/admission/refusals.ts";
 import { openLinks } from "../../src/io/relay/links.ts";
 import { openUpgrades } from "../../src/io/relay/upgrade.ts";
 import { handClock } from "../support/clock.ts";
+import { root } from "../support/shipped.ts";
 import { messages, register, type Stranger, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
-import { meet, root, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 let world: World;
 let base = "";

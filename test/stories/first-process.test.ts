@@ -4,18 +4,11 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { allStats } from "../../src/io/agent/shell/proc.ts";
+import { endPrograms, finished, folder } from "../support/child.ts";
 import { faultOf } from "../support/log-schema.ts";
-import {
-  agentProgram,
-  endPrograms,
-  finished,
-  folder,
-  type RelayProgram,
-  relayProgram,
-  ssh,
-} from "../support/programs.ts";
+import { agentProgram, type RelayProgram, relayProgram, ssh } from "../support/programs.ts";
+import { built } from "../support/shipped.ts";
 import { until } from "../support/until.ts";
-import { built } from "../support/world.ts";
 
 let relay: RelayProgram;
 before(async () => {

@@ -4,18 +4,13 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
-import {
-  endAll,
-  exchange,
-  freePort,
-  hold,
-  listen,
-  type Started,
-  start,
-  startSsh,
-} from "../support/started.ts";
+import type { Agent } from "../support/agent.ts";
+import { endPrograms, type Program, program, result, run } from "../support/child.ts";
+import { exchange, freePort, listen } from "../support/ports.ts";
+import { screen } from "../support/screen.ts";
+import { hold, startSsh } from "../support/started.ts";
 import { until } from "../support/until.ts";
-import { type Agent, meet, run, screen, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 const minute = 60_000;
 let world: World;
@@ -26,7 +21,7 @@ before(async () => {
   echo = await listen((socket) => void socket.pipe(socket));
 });
 after(async () => {
-  endAll();
+  await endPrograms();
   await echo.close();
   await world.close();
 });
@@ -37,13 +32,13 @@ const options = "-oExitOnForwardFailure=yes";
 async function forwards(
   args: string[],
   how: { agent?: Agent; key?: string; env?: Record<string, string> } = {},
-): Promise<Started> {
+): Promise<Program> {
   const ssh = startSsh(world, [options, "-v", "-N", ...args], how);
   await ssh.see("Entering interactive session");
   return ssh;
 }
 
-async function leave(ssh: Started, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+async function leave(ssh: Program, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
   ssh.child.kill(signal);
   // OpenSSH 9.2 overlooks a signal that comes just before it starts to wait; it is sent again then.
   const again = setInterval(() => ssh.child.kill(signal), 1_000);
@@ -54,7 +49,7 @@ async function leave(ssh: Started, signal: NodeJS.Signals = "SIGTERM"): Promise<
 async function keyAgent(): Promise<{ env: Record<string, string>; end(): Promise<unknown> }> {
   const socket = join(world.dir, `ssh-agent-${agents}`);
   agents += 1;
-  const program = start("ssh-agent", ["-D", "-a", socket]);
+  const sshAgent = program("ssh-agent", ["-D", "-a", socket]);
   await until("the agent is there", () => existsSync(socket));
   const env = { SSH_AUTH_SOCK: socket };
   const added = await run("ssh-add", ["-q", world.newKey("borrowed").file], { env });
@@ -62,8 +57,8 @@ async function keyAgent(): Promise<{ env: Record<string, string>; end(): Promise
   return {
     env,
     end: () => {
-      program.child.kill();
-      return program.exited;
+      sshAgent.child.kill();
+      return sshAgent.exited;
     },
   };
 }
@@ -73,7 +68,7 @@ test("-A shows the keys of the person's ssh-agent, and leaves no socket behind",
   const keys = await keyAgent();
   const ssh = startSsh(world, ["-A", "echo sock=$SSH_AUTH_SOCK=; ssh-add -l; cat"], keys);
   await ssh.see(/256 SHA256:\S+ borrowed \(ED25519\)/);
-  const path = /sock=(.*)=/.exec(ssh.stdout().toString())?.[1] ?? "";
+  const path = /sock=(.*)=/.exec(ssh.out())?.[1] ?? "";
   assert.ok(statSync(path).isSocket());
   assert.equal(statSync(dirname(path)).mode & 0o777, 0o700);
   ssh.end();
@@ -110,16 +105,16 @@ for (const [how, options] of [
     await leave(local);
     await beyond.close();
     for (const spec of ["0:127.0.0.1:1", `${path}:127.0.0.1:1`]) {
-      const back = await startSsh(world, ["-N", "-oExitOnForwardFailure=yes", "-R", spec], {
-        agent,
-      }).exited;
+      const back = await result(
+        startSsh(world, ["-N", "-oExitOnForwardFailure=yes", "-R", spec], { agent }),
+      );
       assert.equal(back.status, 255);
       assert.match(back.stderr, /remote port forwarding failed for listen (port|path)/);
     }
     const keys = await keyAgent();
     const ssh = startSsh(world, ["-A", "echo [$SSH_AUTH_SOCK]"], { agent, env: keys.env });
     ssh.end();
-    const { status, stdout } = await ssh.exited;
+    const { status, stdout } = await result(ssh);
     assert.deepEqual([status, stdout.toString()], [0, "[]\n"]);
     await keys.end();
     agent.stop();

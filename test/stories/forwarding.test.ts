@@ -6,20 +6,12 @@ import { createServer } from "node:http";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import {
-  endAll,
-  exchange,
-  freePort,
-  hold,
-  isListening,
-  listen,
-  type Started,
-  start,
-  startMaster,
-  startSsh,
-} from "../support/started.ts";
+import type { Agent } from "../support/agent.ts";
+import { endPrograms, type Program, program, result, run } from "../support/child.ts";
+import { exchange, freePort, isListening, listen } from "../support/ports.ts";
+import { hold, startMaster, startSsh } from "../support/started.ts";
 import { until } from "../support/until.ts";
-import { type Agent, meet, run, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 let world: World;
 let echo: Awaited<ReturnType<typeof listen>>;
@@ -29,7 +21,7 @@ before(async () => {
   echo = await listen((socket) => void socket.pipe(socket));
 });
 after(async () => {
-  endAll();
+  await endPrograms();
   await echo.close();
   await world.close();
 });
@@ -41,13 +33,13 @@ const options = "-oExitOnForwardFailure=yes";
 async function forwards(
   args: string[],
   how: { agent?: Agent; key?: string; env?: Record<string, string> } = {},
-): Promise<Started> {
+): Promise<Program> {
   const ssh = startSsh(world, [options, "-v", "-N", ...args], how);
   await ssh.see("Entering interactive session");
   return ssh;
 }
 
-async function leave(ssh: Started, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+async function leave(ssh: Program, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
   ssh.child.kill(signal);
   // OpenSSH 9.2 overlooks a signal that comes just before it starts to wait; it is sent again then.
   const again = setInterval(() => ssh.child.kill(signal), 1_000);
@@ -195,7 +187,7 @@ test("-R on a given port works, and ends when it is cancelled while the connecti
   const port = await freePort();
   const { master, options } = await startMaster(world);
   const ask = (verb: string, spec = `${port}:127.0.0.1:${echo.port}`) =>
-    start("ssh", [...options, "-O", verb, "-R", spec, "job@agent"]).exited;
+    result(program("ssh", [...options, "-O", verb, "-R", spec, "job@agent"]));
   assert.equal((await ask("forward")).status, 0);
   assert.equal((await exchange(port, "there and back")).toString(), "there and back");
   assert.equal((await ask("cancel")).status, 0);
@@ -206,14 +198,14 @@ test("-R on a given port works, and ends when it is cancelled while the connecti
   const any = await ask("forward", `0:127.0.0.1:${echo.port}`);
   const allocated = Number(any.stdout.toString());
   assert.equal((await exchange(allocated, "chosen")).toString(), "chosen");
-  await start("ssh", [...options, "-O", "exit", "job@agent"]).exited;
+  await program("ssh", [...options, "-O", "exit", "job@agent"]).exited;
   await master.exited;
   for (const each of [port, allocated])
     await until("nobody listens", async () => !(await isListening(each)));
 });
 
 test("-R on a port that is taken is refused, and nothing else is harmed", async () => {
-  const refused = await startSsh(world, ["-N", options, "-R", `${echo.port}:127.0.0.1:1`]).exited;
+  const refused = await result(startSsh(world, ["-N", options, "-R", `${echo.port}:127.0.0.1:1`]));
   assert.equal(refused.status, 255);
   assert.match(refused.stderr, /remote port forwarding failed for listen port/);
   assert.equal((await exchange(echo.port, "mine")).toString(), "mine");

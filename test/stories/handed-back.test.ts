@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { afterEach, test } from "node:test";
 import { sh } from "../../src/actors/words/quoting.ts";
 import { isHeldBySsh } from "../../src/io/client/hand-back.ts";
-import { agentProgram, endPrograms, relayProgram, sshArgs } from "../support/programs.ts";
+import { endPrograms } from "../support/child.ts";
+import { agentProgram, relayProgram, sshArgs } from "../support/programs.ts";
 import { openTmux, type Tmux } from "../support/tmux.ts";
 import { meet } from "../support/world.ts";
 

@@ -4,9 +4,11 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { after, before, beforeEach, test } from "node:test";
 import { type WebSocket, WebSocketServer } from "ws";
-import { endPrograms, finished, ours } from "../support/programs.ts";
+import type { Agent } from "../support/agent.ts";
+import { endPrograms, finished } from "../support/child.ts";
+import { ours } from "../support/programs.ts";
 import { until } from "../support/until.ts";
-import { type Agent, meet, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 let world: World;
 let relay: WebSocketServer;

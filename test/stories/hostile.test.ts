@@ -6,8 +6,10 @@ import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { WebSocket, WebSocketServer } from "ws";
 import { subprotocols } from "../../src/io/protocol/wire.ts";
+import { run } from "../support/child.ts";
+import { built } from "../support/shipped.ts";
 import { until } from "../support/until.ts";
-import { built, meet, run, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 let world: World;
 before(async () => {

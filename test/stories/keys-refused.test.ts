@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { endAll, hold, start, startSsh } from "../support/started.ts";
+import type { Agent } from "../support/agent.ts";
+import { endPrograms, program, type Result, result, run } from "../support/child.ts";
+import { hold, startSsh } from "../support/started.ts";
 import { until } from "../support/until.ts";
-import { type Agent, meet, type Result, run, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 const denied = /Permission denied \(publickey\)/;
 let world: World;
@@ -14,7 +16,7 @@ before(async () => {
   hold(world.agent);
 });
 after(async () => {
-  endAll();
+  await endPrograms();
   await world.close();
 });
 
@@ -104,7 +106,7 @@ test("a wrong key is refused in ssh's words, is no activity, and the agent goes 
 
 test("the seventh key of an ssh-agent gets in", async () => {
   const socket = join(world.dir, "seven.sock");
-  const program = start("ssh-agent", ["-D", "-a", socket]);
+  const sshAgent = program("ssh-agent", ["-D", "-a", socket]);
   const env = { SSH_AUTH_SOCK: socket };
   const keys = Array.from({ length: 7 }, (_, n) => world.newKey(`key ${n + 1}`));
   await until("the agent is there", async () => {
@@ -118,7 +120,7 @@ test("the seventh key of an ssh-agent gets in", async () => {
   const agent = await agentWith(keys[6]?.publicKey ?? "");
   const ssh = startSsh(world, ["-oIdentitiesOnly=no", "echo in"], { agent, key: "", env });
   ssh.end();
-  const { status, stderr } = await ssh.exited;
+  const { status, stderr } = await result(ssh);
   // Options given first win, and the world says IdentitiesOnly=yes.
   if (status !== 0) {
     const rest = world.options(agent).filter((option) => !option.includes("IdentitiesOnly"));
@@ -126,7 +128,7 @@ test("the seventh key of an ssh-agent gets in", async () => {
     assert.equal(again.status, 0, stderr + again.stderr);
     assert.equal(again.stdout.toString(), "in\n");
   }
-  program.child.kill();
-  await program.exited;
+  sshAgent.child.kill();
+  await sshAgent.exited;
   agent.stop();
 });

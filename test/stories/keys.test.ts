@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { endAll, hold } from "../support/started.ts";
+import type { Agent } from "../support/agent.ts";
+import { endPrograms, type Result, run } from "../support/child.ts";
+import { hold } from "../support/started.ts";
 import { until } from "../support/until.ts";
-import { type Agent, meet, type Result, run, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 const denied = /Permission denied \(publickey\)/;
 let world: World;
@@ -14,7 +16,7 @@ before(async () => {
   hold(world.agent);
 });
 after(async () => {
-  endAll();
+  await endPrograms();
   await world.close();
 });
 

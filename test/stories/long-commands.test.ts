@@ -1,7 +1,8 @@
 /** Commands and variables of a hundred kilobytes and more, beside others on the same connection. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { endAll, hold, start, startMaster } from "../support/started.ts";
+import { endPrograms, program, result } from "../support/child.ts";
+import { hold, startMaster } from "../support/started.ts";
 import { meet, type World } from "../support/world.ts";
 
 let world: World;
@@ -10,7 +11,7 @@ before(async () => {
   hold(world.agent);
 });
 after(async () => {
-  endAll();
+  await endPrograms();
   await world.close();
 });
 
@@ -24,11 +25,11 @@ const command = (bytes: number): string[] => {
 test("120 kB work, 200 kB are 126 with a sentence, and the neighbours stay", async () => {
   const env = { LC_LONG: "x".repeat(100_000) };
   const { master, options } = await startMaster(world);
-  const neighbour = start("ssh", [...options, "job@agent", "cat"]);
+  const neighbour = program("ssh", [...options, "job@agent", "cat"], { input: "open" });
   neighbour.type("before\n");
   await neighbour.see("before");
   const run = (args: readonly string[], how = {}) =>
-    start("ssh", [...options, ...args], how).exited;
+    result(program("ssh", [...options, ...args], { input: "open", ...how }));
 
   const fine = await run(["job@agent", ...command(120_000)]);
   assert.deepEqual([fine.status, fine.stdout.toString()], [0, "in\n"]);

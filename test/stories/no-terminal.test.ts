@@ -5,19 +5,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { findScript } from "../../src/io/agent/shell/script-terminal.ts";
+import { endPrograms, finished, folder, program } from "../support/child.ts";
 import {
   type AgentProgram,
   agentProgram,
-  endPrograms,
-  finished,
-  folder,
-  program,
   relayProgram,
   ssh,
   sshArgs,
 } from "../support/programs.ts";
+import { screen } from "../support/screen.ts";
+import { built } from "../support/shipped.ts";
 import { until } from "../support/until.ts";
-import { built, screen } from "../support/world.ts";
 
 let relay: string;
 let broken: Record<string, string>;

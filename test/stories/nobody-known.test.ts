@@ -6,19 +6,16 @@ import assert from "node:assert/strict";
 import { chmodSync, chownSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { endPrograms, finished, folder, program } from "../support/child.ts";
 import {
   type AgentProgram,
   agentProgram,
-  endPrograms,
-  finished,
-  folder,
   jobFolder,
-  program,
   relayProgram,
-  shippedFile,
   ssh,
   sshArgs,
 } from "../support/programs.ts";
+import { shippedFile } from "../support/shipped.ts";
 
 const uid = 54_321;
 const isRoot = process.getuid?.() === 0;

@@ -6,10 +6,12 @@ import assert from "node:assert/strict";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
-import { agentProgram, endPrograms, relayProgram, sshArgs } from "../support/programs.ts";
+import { endPrograms } from "../support/child.ts";
+import { agentProgram, relayProgram, sshArgs } from "../support/programs.ts";
+import { screen } from "../support/screen.ts";
 import { openTmux, type Tmux } from "../support/tmux.ts";
 import { until } from "../support/until.ts";
-import { meet, screen, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 let world: World;
 const open: Tmux[] = [];

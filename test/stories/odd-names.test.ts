@@ -3,14 +3,9 @@ import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import {
-  agentProgram,
-  endPrograms,
-  jobFolder,
-  relayProgram,
-  sshArgs,
-} from "../support/programs.ts";
-import { screen } from "../support/world.ts";
+import { endPrograms } from "../support/child.ts";
+import { agentProgram, jobFolder, relayProgram, sshArgs } from "../support/programs.ts";
+import { screen } from "../support/screen.ts";
 
 after(endPrograms);
 

@@ -5,18 +5,17 @@
 import assert from "node:assert/strict";
 import { createServer, connect as dial, type Server } from "node:net";
 import { after, before, test } from "node:test";
+import { endPrograms, finished } from "../support/child.ts";
 import {
   type AgentProgram,
   agentProgram,
-  endPrograms,
-  finished,
   type RelayProgram,
   relayProgram,
-  shippedFile,
   ssh,
 } from "../support/programs.ts";
 import { messages, openSession, type RawClient, rawClient, u32 } from "../support/raw-client.ts";
 import { string } from "../support/raw-ssh.ts";
+import { shippedFile } from "../support/shipped.ts";
 import { until } from "../support/until.ts";
 import { rssMiB } from "../support/used.ts";
 

@@ -24,11 +24,13 @@ import {
   waitingPerAddress,
   websocketsIn,
 } from "../../src/io/relay/http/plain-http.ts";
+import { certificates } from "../support/certificates.ts";
+import { endPrograms, program } from "../support/child.ts";
 import { handClock } from "../support/clock.ts";
-import { certificates, endPrograms, program } from "../support/programs.ts";
+import { built } from "../support/shipped.ts";
 import { type Stranger, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
-import { built, meet, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 /** Far more than two systems hold for a connection that nobody reads. */
 const largeBytes = 100 * 1024 * 1024;

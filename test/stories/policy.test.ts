@@ -7,14 +7,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { readPolicy } from "../../src/io/relay/admission/policy.ts";
-import { handClock } from "../support/clock.ts";
 import { type Issuer, openIssuer } from "../support/issuer.ts";
-import { register, stranger } from "../support/stranger.ts";
-import { until } from "../support/until.ts";
-import { built, meet, run, type World } from "../support/world.ts";
+import { people, scene, shared } from "../support/policy-scene.ts";
+import { register } from "../support/stranger.ts";
+import type { World } from "../support/world.ts";
 
-const shared = "a-token-of-the-agents-0001";
-const people = "a-token-of-the-people-0002";
 const audience = "https://relay.example.com";
 
 let issuer: Issuer;
@@ -22,58 +19,6 @@ before(async () => {
   issuer = await openIssuer();
 });
 after(() => issuer.close());
-
-interface Scene {
-  readonly world: World;
-  readonly base: string;
-  /** Puts a policy in the place of the one that is there, and waits until the relay says that it saw it. */
-  change(policy: unknown): Promise<void>;
-  /** What an upgrade to `/agent/…` with this token is answered. */
-  knock(token?: string): Promise<{ status: number; body: string }>;
-  fields(message: string): Record<string, unknown>[];
-}
-
-async function scene(policy: unknown, act: (scene: Scene) => Promise<void>): Promise<void> {
-  const dir = mkdtempSync(join(tmpdir(), "policy-"));
-  const file = join(dir, "policy.json");
-  const write = (what: unknown): void =>
-    writeFileSync(file, typeof what === "string" ? what : JSON.stringify(what));
-  writeFileSync(join(dir, "agents"), `${shared}\n`);
-  writeFileSync(join(dir, "people"), people);
-  write(policy);
-  const world = await meet(null, { policy: file }, handClock({ pings: false }));
-  const fields = (message: string): Record<string, unknown>[] =>
-    world.relay.log.lines.filter((line) => line.message === message).map((line) => line.fields);
-  const base = world.relay.url.href.replace(/\/$/, "");
-  let agents = 0;
-  try {
-    await act({
-      world,
-      base,
-      fields,
-      change: async (what) => {
-        const seen = (): number =>
-          fields("policy reloaded").length + fields("policy not reloaded").length;
-        const before = seen();
-        write(what);
-        await until("the policy was read again", () => seen() > before);
-      },
-      knock: async (token) => {
-        agents += 1;
-        const link = stranger(`${base}/agent/agent-${agents}`, "converge.agent.v1", {
-          headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-        });
-        await until("an answer", () => link.refusal() || link.isOpen());
-        const answer = link.refusal() ?? { status: 101, body: "" };
-        link.socket.terminate();
-        return answer;
-      },
-    });
-  } finally {
-    await world.close();
-    rmSync(dir, { recursive: true, force: true });
-  }
-}
 
 const inAnHour = (world: World): number => Math.floor(world.clock.wall() / 1_000) + 3_600;
 
@@ -95,46 +40,6 @@ test("a shared token lets an agent register; without one it ends at once, and is
     for (const { reason, status } of fields("connection refused"))
       assert.deepEqual([reason, status], ["token", 401]);
     assert.ok(!JSON.stringify(world.relay.log.lines).includes(shared));
-  }));
-
-test("the built agent takes its token from a file or the environment, and no shell has it", () =>
-  scene({ register: [{ tokenFile: "agents" }] }, async ({ world, base }) => {
-    const env = { CONVERGE_AUTHORIZED_KEYS: join(world.dir, "keys"), SHELL: "/bin/sh" };
-    writeFileSync(env.CONVERGE_AUTHORIZED_KEYS, `${world.publicKey}\n`);
-    const file = join(world.dir, "token");
-    const begin = (args: string[], more: Record<string, string>) =>
-      run(process.execPath, [built("agent"), "--join-timeout", "3s", ...args, base], {
-        env: { ...env, ...more },
-      });
-    writeFileSync(file, `${shared}\n`);
-    for (const result of [
-      await begin(["--register-token-file", file], {}),
-      await begin([], { CONVERGE_REGISTER_TOKEN: shared }),
-    ]) {
-      assert.equal(result.status, 0, result.stderr);
-      assert.match(result.stdout.toString(), /SHA256:/);
-      assert.match(result.stderr, /token goes unencrypted/);
-      assert.ok(!`${result.stdout}${result.stderr}`.includes(shared));
-    }
-    const refused = await begin([], { CONVERGE_REGISTER_TOKEN: "x".repeat(20) });
-    assert.equal(refused.status, 6);
-    assert.match(refused.stderr, /The relay refused: That token does not let an agent register/);
-    for (const [args, more, said] of [
-      [["--register-token-file", `${file}.not`], {}, /--register-token-file .*no such file/],
-      [[], { CONVERGE_REGISTER_TOKEN: "two words" }, /holds no token: one word is expected/],
-      [["--register-token-file", file], { CONVERGE_REGISTER_TOKEN: "x" }, /not both/],
-    ] as const) {
-      const wrong = await begin([...args], more);
-      assert.equal(wrong.status, 2);
-      assert.match(wrong.stderr, said);
-    }
-    const agent = await world.startAgent({
-      id: "quiet",
-      registerToken: () => shared,
-      job: { CONVERGE_REGISTER_TOKEN: shared },
-    });
-    const { stdout } = await world.ssh(["env"], { agent });
-    assert.ok(!stdout.includes(shared));
   }));
 
 test("a token that a CI signed is judged by signature, audience, expiry and claims", () =>

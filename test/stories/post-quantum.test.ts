@@ -11,10 +11,12 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { createMLKEM768 } from "@oqs/liboqs-js";
+import { run } from "../support/child.ts";
 import { kexInit, packet, reader, string, strings } from "../support/raw-ssh.ts";
+import { built } from "../support/shipped.ts";
 import { stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
-import { built, meet, run, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 let world: World;
 before(async () => {

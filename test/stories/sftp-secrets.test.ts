@@ -6,19 +6,16 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { endPrograms, finished, folder, program } from "../support/child.ts";
 import {
   type AgentProgram,
   agentProgram,
-  endPrograms,
-  finished,
-  folder,
-  program,
   type RelayProgram,
   relayProgram,
-  shippedFile,
   ssh,
   sshArgs,
 } from "../support/programs.ts";
+import { shippedFile } from "../support/shipped.ts";
 import { until } from "../support/until.ts";
 
 const secret = "the-secret-that-makes-the-host-key";
@@ -136,7 +133,7 @@ test("secrets come by descriptor: in no environment, with the same key, and a to
   });
   const given = `exec "$@" 3< <(echo ${secret}) 4< <(echo ${token})`;
   const flags = ["--host-key-secret-file", "/dev/fd/3", "--register-token-file", "/dev/fd/4"];
-  const agent = await agentProgram(picky.url, flags, {}, [
+  const agent = await agentProgram(picky.url, [...flags, "--log-level", "info"], {}, [
     ...(["bash", "-c", given, "bash", process.execPath] as const),
     shippedFile("agent.cjs"),
   ]);

@@ -7,19 +7,16 @@ import { writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { endPrograms, finished, folder, program } from "../support/child.ts";
 import {
   type AgentProgram,
   agentProgram,
-  endPrograms,
-  finished,
-  folder,
-  program,
   type RelayProgram,
   relayProgram,
-  shippedFile,
   ssh,
   sshArgs,
 } from "../support/programs.ts";
+import { shippedFile } from "../support/shipped.ts";
 import { until } from "../support/until.ts";
 
 let relay: RelayProgram;

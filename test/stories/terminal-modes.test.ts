@@ -3,17 +3,9 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import {
-  type AgentProgram,
-  agentProgram,
-  endPrograms,
-  finished,
-  folder,
-  program,
-  relayProgram,
-  sshArgs,
-} from "../support/programs.ts";
-import { screen } from "../support/world.ts";
+import { endPrograms, finished, folder, program } from "../support/child.ts";
+import { type AgentProgram, agentProgram, relayProgram, sshArgs } from "../support/programs.ts";
+import { screen } from "../support/screen.ts";
 
 let relay: string;
 let agent: AgentProgram;

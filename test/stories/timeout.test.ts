@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { existsSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, test } from "node:test";
+import type { AgentOptions } from "../support/agent.ts";
 import { handClock } from "../support/clock.ts";
+import { openRelay } from "../support/relay.ts";
 import { until } from "../support/until.ts";
-import { type AgentOptions, meet, openRelay, type World } from "../support/world.ts";
+import { meet, type World } from "../support/world.ts";
 
 const minute = 60_000;
 let world: World;

@@ -1,23 +1,23 @@
-/** Files: scp, sftp, rsync and git, both ways, and what an agent may refuse of them. */
+/** Files: scp, sftp, rsync and git, both ways. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import {
-  chmodSync,
   lstatSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
   symlinkSync,
-  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { endAll, hold } from "../support/started.ts";
-import { type Agent, meet, type Result, run, type World } from "../support/world.ts";
+import type { Agent } from "../support/agent.ts";
+import { endPrograms, type Result, run } from "../support/child.ts";
+import { hold } from "../support/started.ts";
+import { contents, tree } from "../support/tree.ts";
+import { meet, type World } from "../support/world.ts";
 
 let world: World;
 before(async () => {
@@ -25,49 +25,9 @@ before(async () => {
   hold(world.agent);
 });
 after(async () => {
-  endAll();
+  await endPrograms();
   await world.close();
 });
-
-/** A folder with everything that a transfer may stumble over. */
-function tree(): string {
-  const dir = mkdtempSync(join(world.dir, "tree-"));
-  const when = new Date("2021-03-04T05:06:07Z");
-  mkdirSync(join(dir, "sub/deeper"), { recursive: true });
-  mkdirSync(join(dir, "empty"));
-  for (const [name, bytes, mode] of [
-    ["plain.txt", Buffer.from("plain\n"), 0o644],
-    ["nothing", Buffer.alloc(0), 0o600],
-    ["sub/run.sh", Buffer.from("#!/bin/sh\n"), 0o755],
-    ["sub/deeper/big", randomBytes(700_000), 0o640],
-    ["spaces and 'quotes' and $dollars;&", Buffer.from("odd"), 0o644],
-    ["ünï-日本-*?[x]", Buffer.from("names"), 0o444],
-    ["-rf", Buffer.from("a dash"), 0o644],
-  ] as const) {
-    const path = join(dir, name);
-    writeFileSync(path, bytes);
-    chmodSync(path, mode);
-    utimesSync(path, when, when);
-  }
-  return dir;
-}
-
-/** What a folder holds, as one value: names, kinds, modes, times and contents. */
-function contents(dir: string): Record<string, string> {
-  const all: Record<string, string> = {};
-  for (const name of readdirSync(dir, { recursive: true, encoding: "utf8" }).sort()) {
-    const path = join(dir, name);
-    const { mode, mtimeMs } = lstatSync(path);
-    const stat = lstatSync(path);
-    const bits = (mode & 0o777).toString(8);
-    if (stat.isSymbolicLink()) all[name] = `-> ${readlinkSync(path)}`;
-    else if (stat.isDirectory()) all[name] = `folder ${bits}`;
-    else
-      all[name] =
-        `file ${bits} ${Math.floor(mtimeMs / 1000)} ${readFileSync(path).toString("base64")}`;
-  }
-  return all;
-}
 
 const client = (
   file: "scp" | "sftp",
@@ -81,7 +41,7 @@ for (const [protocol, flags] of [
   ["of the old kind", ["-O"]],
 ] as const) {
   test(`scp ${protocol} copies a tree there and back, with modes and times`, async () => {
-    const from = tree();
+    const from = tree(world.dir);
     const there = join(world.agent.dir, `there${flags[0]}`);
     const back = join(mkdtempSync(join(world.dir, "back-")), "tree");
     const up = await client("scp", [...flags, "-rp", from, `job@agent:there${flags[0]}`]);
@@ -114,7 +74,7 @@ function remoteShell(): string {
 }
 
 test("rsync copies a tree, then nothing at all, then only what changed, and deletes", async () => {
-  const from = tree();
+  const from = tree(world.dir);
   symlinkSync("plain.txt", join(from, "link"));
   symlinkSync("../nowhere", join(from, "sub/broken"));
   const there = join(world.agent.dir, "synced");
@@ -204,115 +164,4 @@ test("an sftp batch puts, gets, lists, renames, links, changes modes and asks fo
   const failing = await client("sftp", ["-b", "-", "job@agent"], world.agent, "rm no-such\n");
   assert.equal(failing.status, 1);
   assert.match(failing.stderr, /no-such.*No such file/);
-});
-
-/** What works at an agent: each way in, and how it looks where it does not. */
-async function ways(agent: Agent): Promise<Record<string, string>> {
-  const file = join(mkdtempSync(join(world.dir, "ways-")), "file");
-  writeFileSync(file, "content");
-  writeFileSync(join(agent.dir, "there"), "there");
-  const look = ({ status, stdout, stderr }: Result): string =>
-    status === 0 ? "works" : `${status}: ${said(stdout.toString() + stderr)}`;
-  const how = { agent };
-  return {
-    shell: look(await world.ssh(["-T"], { ...how, input: "exit 0\n" })),
-    exec: look(await world.ssh(["true"], how)),
-    "scp up": look(await client("scp", [file, "job@agent:up"], agent)),
-    "scp down": look(await client("scp", ["job@agent:there", `${file}.back`], agent)),
-    "scp -O up": look(await client("scp", ["-O", file, "job@agent:up-old"], agent)),
-    "sftp get": look(
-      await client("sftp", ["-b", "-", "job@agent"], agent, "get there /dev/null\n"),
-    ),
-    "sftp rm": look(await client("sftp", ["-b", "-", "job@agent"], agent, "rm there\n")),
-  };
-}
-
-const whose = (_all: string, name: string): string => (name === "job" ? "" : `/${name}`);
-
-/** The sentences that matter, without wsproxy's, the greeting and paths. */
-function said(text: string): string {
-  return text
-    .split(/\r?\n/)
-    .filter(
-      (line) =>
-        line &&
-        !/^\[converge\]|^Warning: Permanently|^sftp>|^Fetching|^(scp: )?Connection closed/.test(
-          line,
-        ),
-    )
-    .map((line) => line.replaceAll(world.dir, "").replace(/\/(job|ways)-\w+/g, whose))
-    .join(" | ");
-}
-
-test("what --no-sftp, --no-exec and --read-only refuse, how it looks, and that the rest works", async () => {
-  const free = { shell: "works", exec: "works", "scp up": "works", "scp down": "works" };
-  const noScp = "1: exec request failed on channel 0 | lost connection";
-  const none = "255: subsystem request failed on channel 0";
-  const request = (what: string): string => `255: ${what} request failed on channel 0`;
-  const at = async (allowed: object): Promise<Record<string, string>> => {
-    const agent = await world.startAgent({ allowed });
-    hold(agent);
-    const found = await ways(agent);
-    agent.stop();
-    return found;
-  };
-  assert.deepEqual(await at({}), {
-    ...free,
-    "scp -O up": "works",
-    "sftp get": "works",
-    "sftp rm": "works",
-  });
-  assert.deepEqual(await at({ sftp: false }), {
-    ...free,
-    "scp up": none,
-    "scp down": none,
-    "scp -O up": "works",
-    "sftp get": none,
-    "sftp rm": none,
-  });
-  assert.deepEqual(await at({ exec: false }), {
-    ...free,
-    exec: request("exec"),
-    "scp -O up": noScp,
-    "sftp get": "works",
-    "sftp rm": "works",
-  });
-  const readOnly = { shell: false, exec: false, portForwarding: false, agentForwarding: false };
-  assert.deepEqual(await at({ ...readOnly, readOnly: true }), {
-    shell: request("shell"),
-    exec: request("exec"),
-    "scp up":
-      '1: scp: dest open "up": Permission denied | scp: failed to upload file /ways/file to up',
-    "scp down": "works",
-    "scp -O up": noScp,
-    "sftp get": "works",
-    "sftp rm": "1: remote delete /there: Permission denied",
-  });
-});
-
-test("a read-only agent answers every change with Permission denied, and changes nothing", async () => {
-  const readOnly = { shell: false, exec: false, readOnly: true };
-  const agent = await world.startAgent({ allowed: readOnly });
-  hold(agent);
-  writeFileSync(join(agent.dir, "kept"), "kept", { mode: 0o644 });
-  const file = join(world.dir, "intruder");
-  writeFileSync(file, "no");
-  const before = contents(agent.dir);
-  for (const change of [
-    `put ${file} new`,
-    `put ${file} kept`,
-    "rm kept",
-    "rename kept other",
-    "mkdir new",
-    "rmdir kept",
-    "chmod 600 kept",
-    "ln -s kept new",
-    "ln kept new",
-  ]) {
-    const done = await client("sftp", ["-b", "-", "job@agent"], agent, `${change}\n`);
-    assert.equal(done.status, 1, change);
-    assert.match(done.stderr, /[Pp]ermission denied/, change);
-  }
-  assert.deepEqual(contents(agent.dir), before);
-  agent.stop();
 });

@@ -11,5 +11,5 @@ interface Door {
 }
 
 export const { openAgent }: Door = isShipped
-  ? createRequire(import.meta.url)(shippedDoor)
+  ? createRequire(import.meta.url)(shippedDoor())
   : await import("../../src/io/agent/agent.ts");

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
-import { root } from "./world.ts";
+import { root } from "./shipped.ts";
 
 interface Line {
   readonly title: string;

@@ -5,7 +5,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, start } from "./started.ts";
+import { program } from "./child.ts";
+import { freePort } from "./ports.ts";
 import { until } from "./until.ts";
 
 export interface Nginx {
@@ -48,7 +49,7 @@ http {
 }
 `,
   );
-  const running = start(
+  const running = program(
     "/usr/sbin/nginx",
     ["-e", `${dir}/error.log`, "-p", dir, "-c", `${dir}/nginx.conf`],
     { limitMs: 300_000 },

@@ -2,100 +2,12 @@
  * Programs: the real relay, agent, wsproxy and ssh, as a user starts them, with what they say. A
  * story that starts some calls `endPrograms` when it is over.
  */
-import assert from "node:assert/strict";
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { folder, type How, type Program, program } from "./child.ts";
 import { ed25519Pair } from "./ed25519-pair.ts";
 import { built } from "./shipped.ts";
 import { until } from "./until.ts";
-
-const clean = { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", LANG: "C.UTF-8" };
-
-/** No program of a story runs for longer; one that hangs fails its story, not the whole file. */
-const longestMs = process.env["CONVERGE_TEST_LONG"] ? 20 * 60_000 : 90_000;
-
-export interface Ended {
-  readonly status: number | null;
-  readonly signal: NodeJS.Signals | null;
-}
-
-/** A running program and what it has said so far. */
-export interface Program {
-  readonly pid: number;
-  readonly child: ChildProcess;
-  out(): string;
-  err(): string;
-  /** Waits until it has said this on either stream; fails with all it said. */
-  see(what: string | RegExp): Promise<void>;
-  kill(signal: NodeJS.Signals): void;
-  /** Null while it runs. */
-  ended(): Ended | null;
-  readonly exited: Promise<Ended>;
-}
-
-export interface How {
-  readonly cwd?: string;
-  readonly env?: Record<string, string>;
-  readonly input?: string | Buffer | "open" | "inherit";
-}
-
-const running = new Set<Program>();
-const folders: string[] = [];
-
-/** Starts any program. Its standard input is closed, unless something else is asked for. */
-export function program(file: string, args: readonly string[], how: How = {}): Program {
-  const child = spawn(file, args, {
-    cwd: how.cwd,
-    env: { ...clean, ...how.env },
-    stdio: ["pipe", "pipe", "pipe"],
-  });
-  let out = "";
-  let err = "";
-  let ended: Ended | null = null;
-  child.stdout.on("data", (data: Buffer) => {
-    out += data.toString("latin1");
-  });
-  child.stderr.on("data", (data: Buffer) => {
-    err += data.toString();
-  });
-  child.stdin.on("error", () => {});
-  if (how.input !== "open") child.stdin.end(how.input ?? "");
-  const limit = setTimeout(() => child.kill("SIGKILL"), longestMs);
-  const exited = new Promise<Ended>((done, fail) => {
-    child.on("error", fail);
-    child.on("close", (status, signal) => {
-      clearTimeout(limit);
-      ended = { status, signal };
-      running.delete(made);
-      done(ended);
-    });
-  });
-  const made: Program = {
-    pid: child.pid ?? 0,
-    child,
-    out: () => out,
-    err: () => err,
-    see: async (what) => {
-      const isThere = (text: string): boolean =>
-        typeof what === "string" ? text.includes(what) : what.test(text);
-      await until(
-        `${what} said by ${file} ${args[0]}`,
-        () => isThere(out) || isThere(err) || (ended && !isThere(out) && !isThere(err)),
-      ).catch((error: Error) => {
-        throw new Error(`${error.message}; it said: ${out.slice(-2_000)}\n${err.slice(-2_000)}`);
-      });
-      if (!isThere(out) && !isThere(err))
-        assert.fail(`it ended without saying ${what}; it said: ${out}\n${err}`);
-    },
-    kill: (signal) => child.kill(signal),
-    ended: () => ended,
-    exited,
-  };
-  running.add(made);
-  return made;
-}
 
 /** One of ours, from dist/. */
 export const ours = (
@@ -103,12 +15,6 @@ export const ours = (
   args: readonly string[],
   how: How = {},
 ): Program => program(process.execPath, [built(name), ...args], how);
-
-/** Runs a program to its end. */
-export async function finished(run: Program): Promise<Ended & { out: string; err: string }> {
-  const ended = await run.exited;
-  return { ...ended, out: run.out(), err: run.err() };
-}
 
 export interface RelayProgram extends Program {
   readonly url: string;
@@ -151,13 +57,6 @@ export interface AgentProgram extends Program {
   readonly ready: Ready;
   /** What it announced, in order. */
   news(): Record<string, unknown>[];
-}
-
-/** A folder that goes with `endPrograms`. */
-export function folder(): string {
-  const dir = mkdtempSync(join(tmpdir(), "converge-test-"));
-  folders.push(dir);
-  return dir;
 }
 
 /** A job's folder with a keys file, and the private key for it. */
@@ -212,47 +111,3 @@ export function sshArgs(agent: AgentProgram, wsproxy = "", clientUrl = agent.rea
 
 export const ssh = (agent: AgentProgram, args: readonly string[], how: How = {}): Program =>
   program("ssh", [...sshArgs(agent), ...args], how);
-
-/** Kills what a story has started and is still there, each by its own pid. */
-export async function endPrograms(): Promise<void> {
-  for (const run of [...running].reverse()) {
-    run.kill("SIGCONT");
-    run.kill("SIGKILL");
-    await run.exited;
-  }
-  for (const dir of folders.splice(0)) rmSync(dir, { recursive: true, force: true });
-}
-
-/** A certificate authority, and certificates from it, in a folder. */
-export function certificates(dir: string): {
-  ca: string;
-  issue(name: string, san: string): { certFile: string; keyFile: string };
-} {
-  const openssl = (...args: string[]): void => {
-    execFileSync("openssl", args, { cwd: dir, stdio: "pipe" });
-  };
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-  openssl(
-    ...["req", "-x509", ...key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2"],
-    ...["-subj", "/CN=Test Authority"],
-  );
-  return {
-    ca: join(dir, "ca.pem"),
-    issue: (name, san) => {
-      openssl(
-        ...["req", ...key, "-keyout", `${name}.key`, "-out", `${name}.csr`],
-        ...["-subj", `/CN=${name}`],
-      );
-      writeFileSync(join(dir, `${name}.ext`), `subjectAltName=${san}\n`);
-      openssl(
-        ...["x509", "-req", "-in", `${name}.csr`, "-CA", "ca.pem", "-CAkey", "ca.key"],
-        ...["-CAcreateserial", "-days", "2", "-extfile", `${name}.ext`, "-out", `${name}.pem`],
-      );
-      return { certFile: join(dir, `${name}.pem`), keyFile: join(dir, `${name}.key`) };
-    },
-  };
-}
-
-/** Whether a process is there and not a zombie. */
-export { runs } from "./processes.ts";
-export { shippedFile } from "./shipped.ts";

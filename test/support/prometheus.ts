@@ -4,10 +4,10 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { program } from "./programs.ts";
-import { freePort } from "./started.ts";
+import { program } from "./child.ts";
+import { freePort } from "./ports.ts";
+import { root } from "./shipped.ts";
 import { until } from "./until.ts";
-import { root } from "./world.ts";
 
 export interface Sample {
   readonly metric: Record<string, string>;

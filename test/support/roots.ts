@@ -5,8 +5,8 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { type How, type Program, program } from "./programs.ts";
-import { root } from "./world.ts";
+import { type How, type Program, program } from "./child.ts";
+import { root } from "./shipped.ts";
 
 const cache = join(root, ".cache/roots");
 

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
@@ -8,15 +8,12 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import ssh2 from "ssh2";
 import { serveSftp } from "../../src/io/agent/sftp/server.ts";
+import { endPrograms, finished, program } from "./child.ts";
 import { ed25519Pair } from "./ed25519-pair.ts";
 
 export const { Server } = ssh2;
 
-export interface Run {
-  readonly status: number | null;
-  readonly out: string;
-  readonly err: string;
-}
+type Run = Awaited<ReturnType<typeof finished>>;
 
 export interface World {
   /** Where the server is at home, and where the client is. */
@@ -25,23 +22,13 @@ export interface World {
   /** Resolves when the sessions so far have ended, to how many there were. */
   ended(): Promise<number>;
   replied(): number;
-  /** Starts a program with the options to reach the server, then `args`. */
-  start(program: "sftp" | "scp" | "ssh", ...args: string[]): ChildProcess;
+  /** Starts ssh with the options to reach the server, then `args`, for who reads and writes himself. */
+  start(...args: string[]): ChildProcess;
+  /** Runs a program in `near`, with the same options. */
+  run(file: "sftp" | "scp", ...args: string[]): Promise<Run>;
   /** A batch of sftp commands, run in `near`. */
   sftp(...commands: string[]): Promise<Run>;
   scp(...args: string[]): Promise<Run>;
-}
-
-export async function outcome(child: ChildProcess): Promise<Run> {
-  const texts = { out: "", err: "" };
-  child.stdout?.on("data", (chunk: Buffer) => {
-    texts.out += chunk.toString();
-  });
-  child.stderr?.on("data", (chunk: Buffer) => {
-    texts.err += chunk.toString();
-  });
-  const [status] = await once(child, "close");
-  return { status, ...texts };
 }
 
 export async function meet(t: TestContext, { readOnly = false } = {}): Promise<World> {
@@ -75,9 +62,8 @@ export async function meet(t: TestContext, { readOnly = false } = {}): Promise<W
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
-  const children: ChildProcess[] = [];
   t.after(async () => {
-    for (const child of children) child.kill("SIGKILL");
+    await endPrograms();
     await Promise.all(sessions);
     server.close();
     await rm(root, { recursive: true, force: true });
@@ -91,20 +77,19 @@ export async function meet(t: TestContext, { readOnly = false } = {}): Promise<W
     `IdentityFile=${join(root, "id")}`,
     `Port=${port}`,
   ];
-  const start: World["start"] = (program, ...args) => {
-    const options = ["-F", "/dev/null", ...settings.map((setting) => `-o${setting}`)];
-    const child = spawn(program, [...options, ...args], { cwd: near });
-    children.push(child);
-    return child;
-  };
+  const options = ["-F", "/dev/null", ...settings.map((setting) => `-o${setting}`)];
+  const run: World["run"] = (file, ...args) =>
+    finished(program(file, [...options, ...args], { cwd: near }));
   return {
-    ...{ far, near, start, replied: () => replied },
+    ...{ far, near, run, replied: () => replied },
+    start: (...args) =>
+      program("ssh", [...options, ...args], { cwd: near, input: "open", streams: true }).child,
     ended: async () => (await Promise.all(sessions)).length,
     sftp: async (...commands) => {
       await writeFile(join(root, "batch"), commands.map((command) => `${command}\n`).join(""));
-      return outcome(start("sftp", "-b", join(root, "batch"), "me@127.0.0.1"));
+      return run("sftp", "-b", join(root, "batch"), "me@127.0.0.1");
     },
-    scp: (...args) => outcome(start("scp", ...args)),
+    scp: (...args) => run("scp", ...args),
   };
 }
 

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { folder } from "./programs.ts";
+import { folder } from "./child.ts";
 import { until } from "./until.ts";
 
 /** RFC 6666: packets to it are discarded, if there is a route at all. */

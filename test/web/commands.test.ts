@@ -13,7 +13,7 @@ import { parse } from "yaml";
 import { type Choices, defaults, platforms, problemsOf } from "../../web/choices.ts";
 import { commandsFor } from "../../web/commands.ts";
 import { type SystemName, systemNames, systems } from "../../web/systems.ts";
-import { run } from "../support/world.ts";
+import { run } from "../support/child.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "converge-usage-"));
 const record = join(dir, "record");
@@ -221,11 +221,11 @@ describe("the client's commands", () => {
     for (const [clientOs, want] of [
       [
         "cmd",
-        'ssh "-oProxyCommand=wsproxy https://r.example/client/my-id" "-oUserKnownHostsFile=NUL" "-oStrictHostKeyChecking=accept-new" job@my-id\n',
+        'ssh "-oProxyCommand=wsproxy https://r.example/client/my-id" "-oUserKnownHostsFile=NUL" "-oStrictHostKeyChecking=accept-new" "-oLogLevel=ERROR" job@my-id\n',
       ],
       [
         "powershell",
-        "ssh '-oProxyCommand=wsproxy https://r.example/client/my-id' '-oUserKnownHostsFile=NUL' '-oStrictHostKeyChecking=accept-new' job@my-id\n",
+        "ssh '-oProxyCommand=wsproxy https://r.example/client/my-id' '-oUserKnownHostsFile=NUL' '-oStrictHostKeyChecking=accept-new' '-oLogLevel=ERROR' job@my-id\n",
       ],
     ] as const) {
       const { client } = commandsFor({ ...fixed, clientOs }, "https://r.example");

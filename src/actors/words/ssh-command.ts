@@ -5,7 +5,7 @@
 import { sh, sshText } from "./quoting.ts";
 
 export interface Destination {
-  /** The relay's URL for the client, up to and including the id. */
+  /** The relay's URL for the client, up to and including the id; or the relay's own, with a host. */
   readonly clientUrl: string;
   /** `SHA256:…`; null for none, and then nobody checks the agent's key. */
   readonly fingerprint: string | null;
@@ -33,15 +33,25 @@ export function proxyCommand(to: Destination): string {
 export const nowhere = (system: Destination["system"]): string =>
   system === "unix" ? "/dev/null" : "NUL";
 
-/** A block for `~/.ssh/config`, so that `ssh <alias>` works. */
-export function sshConfig(alias: string, id: string, to: Destination): string {
+/**
+ * A block for `~/.ssh/config`: for one agent, with which `ssh <alias>` works; or for all agents of a
+ * relay, when `host` is a pattern and `id` null. ssh's own "Permanently added" would come at each login,
+ * since each run has a new key.
+ */
+export function sshConfig(host: string, id: string | null, to: Destination): string {
+  // As it was typed, since ssh lower-cases %h; for a shell in quotes, which no valid name can end.
+  const typed = to.system === "unix" ? "'%n'" : "%n";
   return [
-    `Host ${alias}`,
-    `  HostName ${id}`,
+    `Host ${host}`,
+    ...(to.fingerprint === null
+      ? ["  # unchecked: nothing tells whether the host key is the job's own; --fingerprint does"]
+      : []),
+    ...(id === null ? [] : [`  HostName ${id}`]),
     "  User job",
-    `  ProxyCommand ${proxyCommand(to)}`,
+    `  ProxyCommand ${proxyCommand(to)}${id === null ? ` --host ${typed}` : ""}`,
     `  UserKnownHostsFile ${nowhere(to.system)}`,
     "  StrictHostKeyChecking accept-new",
+    "  LogLevel ERROR",
     "",
   ].join("\n");
 }

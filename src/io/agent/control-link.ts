@@ -61,6 +61,7 @@ export interface ControlLink {
 
 const fatal: Partial<Record<string, RefusalCode>> = {
   CONVERGE_TLS: "CONVERGE_TLS",
+  CONVERGE_PLAIN: "CONVERGE_PLAIN",
   CONVERGE_REFUSED: "CONVERGE_REFUSED",
   CONVERGE_PROXY: "CONVERGE_PROXY",
 };

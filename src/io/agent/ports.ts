@@ -134,6 +134,7 @@ export async function openAgentPorts(
     clients: server.news,
     holdFile,
     keyChanges,
+    keys: keys.map(({ comment, fingerprint }) => ({ comment, fingerprint })),
     relayEndings,
     register: control.register,
     standing: control.standing,

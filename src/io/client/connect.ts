@@ -5,9 +5,11 @@
  */
 import { type Clock, pause } from "../../actors/clock.ts";
 import { ConvergeError, reasonOf } from "../../actors/errors.ts";
+import { spoken } from "../../actors/words/sentences.ts";
 import { socketUrl } from "../dial/config.ts";
 import { fastDial } from "../dial/fast-dial.ts";
 import { dataMaxBytes, subprotocols } from "../protocol/wire.ts";
+import { plainText } from "../text.ts";
 import { converse, type ProxyCommandConfig, type Say, understanding } from "./converse.ts";
 import { type NearSide, readNearSide } from "./near-side.ts";
 import type { Stdio } from "./stdio.ts";
@@ -66,11 +68,16 @@ async function keepDialling(
       // A relay parks nobody for as long as some will wait.
       const wasParked = code === "CONVERGE_NO_AGENT" && config.waitMs > 0;
       if (!wasParked && code !== "CONVERGE_UNREACHABLE") throw error;
-      if (clock.now() + retryMs > until) throw error;
+      if (clock.now() + retryMs > until) throw wasParked ? waitedInVain(config) : error;
       if (!wasParked) say(`${reasonOf(error)} Trying again.`);
       await pause(clock, retryMs, stop);
     }
   }
+}
+
+function waitedInVain({ url, waitMs }: ProxyCommandConfig): ConvergeError {
+  const id = plainText(url.pathname.split("/").at(-1) ?? "");
+  return new ConvergeError("CONVERGE_WAITED", `${id} within ${spoken(waitMs)}`);
 }
 
 function target({ url, raw }: ProxyCommandConfig, leftMs: number): URL {

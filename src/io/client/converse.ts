@@ -166,6 +166,12 @@ function heard(message: Exclude<ToClient, { type: "spliced" }>): string {
   return `Found the agent: ${user}@${host}, ${os}, shell ${shell}${left}.`;
 }
 
+/** What a relay tells of the last agent of an id, after what it says of every unknown one. */
+function pastIn(reason: string): string {
+  const [, past = ""] = /; (it ended .*)$/.exec(reason) ?? [];
+  return past && ` (${past})`;
+}
+
 /** Why a websocket closed, as an error to die of; null when it ended as it should. */
 function explain(
   code: number,
@@ -180,7 +186,7 @@ function explain(
     case closeCodes.done:
       return null;
     case closeCodes.noSuchRendezvous:
-      return new ConvergeError("CONVERGE_NO_AGENT", id);
+      return new ConvergeError("CONVERGE_NO_AGENT", id + pastIn(reason));
     case closeCodes.agentSilent:
       return new ConvergeError("CONVERGE_AGENT_SILENT", id);
     case closeCodes.version:

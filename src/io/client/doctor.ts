@@ -6,7 +6,7 @@ import { lookup } from "node:dns/promises";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { TLSSocket } from "node:tls";
-import { ConvergeError, type ErrorCode, reasonOf } from "../../actors/errors.ts";
+import { ConvergeError, reasonOf } from "../../actors/errors.ts";
 import { socketUrl, type Trust } from "../dial/config.ts";
 import { dial } from "../dial/dial.ts";
 import { failure, redirectOf } from "../dial/failures.ts";
@@ -14,15 +14,8 @@ import { proxyAgentFor, proxyFor } from "../dial/proxy.ts";
 import { type TlsTrust, trusting } from "../dial/trusting.ts";
 import { closeCodes, controlMaxBytes, protocolVersion, subprotocols } from "../protocol/wire.ts";
 import { plainText } from "../text.ts";
-
-export interface Finding {
-  readonly name: "URL" | "proxy" | "DNS" | "TLS" | "relay" | "clock" | "websocket" | "version";
-  readonly state: "ok" | "warn" | "FAIL";
-  readonly said: string;
-  readonly fix?: string;
-  /** Set on a failure: the exit status goes by it. Nothing follows, for it could only fail too. */
-  readonly code?: ErrorCode;
-}
+import { machine, visit, type Wsproxy } from "./agent-check.ts";
+import { type Finding, failed } from "./finding.ts";
 
 /** How long an answer may take. */
 const answerMs = 15_000;
@@ -30,24 +23,20 @@ const answerMs = 15_000;
 const clockMs = 120_000;
 const dayMs = 86_400_000;
 
-const failed = (name: Finding["name"], error: unknown): Finding => {
-  const known =
-    error instanceof ConvergeError
-      ? error
-      : new ConvergeError("CONVERGE_INTERNAL", reasonOf(error));
-  const [said = "", ...fix] = known.message.split(/(?<=[.)]) (?=[A-Z])/);
-  return { name, state: "FAIL", said, fix: fix.join(" "), code: known.code };
-};
-
-/** The findings, in the order of the way; it ends after the first that makes the rest pointless. */
+/**
+ * The findings, in the order of the way; it ends after the first that makes the rest pointless. `url` is
+ * the relay's or, with `/client/ID`, one agent's: then the agent and the keys are looked at too.
+ */
 export async function* examine(
-  relay: URL,
+  url: URL,
   trust: Trust,
+  wsproxy: Wsproxy,
   signal: AbortSignal,
 ): AsyncGenerator<Finding> {
-  const base = new URL(relay);
-  base.protocol = relay.protocol.replace("ws", "http");
-  base.pathname = `${relay.pathname.replace(/\/+$/, "").replace(/\/client\/[^/]*$/, "")}/`;
+  const [, id] = /\/client\/([^/]+)\/*$/.exec(url.pathname) ?? [];
+  const base = new URL(url);
+  base.protocol = url.protocol.replace("ws", "http");
+  base.pathname = `${url.pathname.replace(/\/+$/, "").replace(/\/client\/[^/]*$/, "")}/`;
   yield { name: "URL", state: "ok", said: base.href };
 
   const proxyText = proxyFor(base);
@@ -75,13 +64,9 @@ export async function* examine(
   try {
     answer = await trusting(trust, (tls) => ask(new URL("readyz", base), tls, signal));
   } catch (error) {
-    const isTls = error instanceof ConvergeError && error.code === "CONVERGE_TLS";
+    const isTls =
+      error instanceof ConvergeError && ["CONVERGE_TLS", "CONVERGE_PLAIN"].includes(error.code);
     const finding = failed(isTls ? "TLS" : "relay", error);
-    if (/wrong version number|packet length/i.test(finding.said))
-      return yield {
-        ...finding,
-        fix: `It speaks no TLS at this port. Write http:// instead of https://, or ask for its real port.`,
-      };
     return yield finding;
   }
   if (answer.tls !== null)
@@ -120,11 +105,20 @@ export async function* examine(
     ? { name: "clock", state: "warn", said: `this machine's is ${off}`, fix: "Set it (NTP)." }
     : { name: "clock", state: "ok", said: "within two minutes of the relay's" };
 
-  yield* knock(base, trust, signal);
+  let isGood = true;
+  for await (const finding of knock(base, trust, signal)) {
+    isGood &&= finding.state !== "FAIL";
+    yield finding;
+  }
+  if (!isGood) return;
+  yield* machine(base, wsproxy.version, answer.version);
+  if (id !== undefined) yield* visit(url, trust, wsproxy, id, signal);
 }
 
 interface Answer {
   readonly status: number;
+  /** Of the relay; null when it does not say. */
+  readonly version: string | null;
   /** Where it sends us, as a clause. */
   readonly redirect: string | null;
   readonly date: number;
@@ -132,6 +126,14 @@ interface Answer {
   readonly tls: string | null;
   /** Until it expires. */
   readonly days: number;
+}
+
+/** Of an answer that may be anybody's, so much is read. */
+const bodyMost = 4_096;
+
+function versionIn(body: string): string | null {
+  const [, version = null] = /"version":"([\w.+-]{1,60})"/.exec(body) ?? [];
+  return version;
 }
 
 async function ask(url: URL, tls: TlsTrust, signal: AbortSignal): Promise<Answer> {
@@ -148,10 +150,16 @@ async function ask(url: URL, tls: TlsTrust, signal: AbortSignal): Promise<Answer
   const { socket } = answer;
   const certificate =
     "getPeerCertificate" in socket ? (socket as TLSSocket).getPeerCertificate() : null;
-  answer.destroy();
+  let body = "";
+  answer.setEncoding("utf8");
+  for await (const chunk of answer) {
+    body += chunk;
+    if (body.length > bodyMost) break;
+  }
   const until = Date.parse(certificate?.valid_to ?? "");
   return {
     status: answer.statusCode ?? 0,
+    version: versionIn(body),
     redirect: redirectOf(url, answer.statusCode ?? 0, answer.headers.location),
     date: Date.parse(answer.headers.date ?? "") || Date.now(),
     tls: certificate

@@ -47,7 +47,7 @@ const message = {
  * In a group exchange (RFC 4419) 31 carries numbers of the server's choice, which could be the
  * expected key's bytes, so that one must never be added here.
  */
-const checkable = new Set([
+export const checkable: ReadonlySet<string> = new Set([
   "curve25519-sha256",
   "curve25519-sha256@libssh.org",
   "ecdh-sha2-nistp256",

@@ -11,11 +11,13 @@ export const answerMost = 1_000;
 const tlsCodes =
   /^(?:ERR_TLS|ERR_SSL|CERT_|EPROTO|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|ERROR_IN_CERT|INVALID_PURPOSE)/;
 
-/** What a failed connection means: `CONVERGE_TLS` or `CONVERGE_UNREACHABLE`. */
+/** What a failed connection means: `CONVERGE_TLS`, `CONVERGE_PLAIN` or `CONVERGE_UNREACHABLE`. */
 export function failure(url: URL, error: Error & { code?: string }): ConvergeError {
   if (tlsCodes.test(error.code ?? "")) {
     // OpenSSL's own lines: `…:SSL routines:<function>:<reason>:<file>:<line>:`.
     const [, reason] = /SSL routines:[^:]*:([^:]+)/.exec(error.message) ?? [];
+    if (/wrong version number|packet length too long/.test(reason ?? ""))
+      return new ConvergeError("CONVERGE_PLAIN", url.host, error);
     const own = reasonOf(error);
     const isKnown = own !== error.message;
     const why = isKnown ? own : `the TLS handshake failed (${reason ?? error.code})`;

@@ -59,6 +59,22 @@ export function isRendezvousId(text: string): text is RendezvousId {
   return /^[A-Za-z0-9._-]{1,128}$/.test(text) && !/^\.{1,2}$/.test(text);
 }
 
+/** What ssh hosts are called behind one block for all agents of a relay: the id, and this. */
+export const hostSuffix = ".converge";
+
+/**
+ * The client URL of a host name as ssh was given it: below the relay's URL, the name without the suffix
+ * (once, in any case), in the case that it was written in. Null when that is no rendez-vous id.
+ */
+export function clientUrlOf(relay: URL, host: string): URL | null {
+  const isSuffixed = host.toLowerCase().endsWith(hostSuffix);
+  const id = isSuffixed ? host.slice(0, -hostSuffix.length) : host;
+  if (!isRendezvousId(id)) return null;
+  const url = new URL(relay);
+  url.pathname = `${relay.pathname.replace(/\/+$/, "")}/client/${id}`;
+  return url;
+}
+
 /** The version in a subprotocol name of ours, as people read it; `none` when there is none. */
 export function versionOf(subprotocol: string | undefined): string {
   return /^converge\.\w+\.v(\d{1,6})$/.exec(subprotocol ?? "")?.[1] ?? "none";

@@ -7,7 +7,10 @@ import { confine, confineTimers, faultsIn } from "../../actors/confine.ts";
 import type { RelayFact } from "../../actors/observe/facts.ts";
 import type { LiveRoster } from "../../actors/observe/live-roster.ts";
 import type { Log, RelayPorts } from "../../actors/ports.ts";
-import type { PairingOutcome } from "../../machines/vocabulary.ts";
+import { spoken } from "../../actors/words/sentences.ts";
+import type { PastEnding } from "../../machines/endings.ts";
+import type { PairingContext } from "../../machines/pairing.ts";
+import type { Ending } from "../../machines/vocabulary.ts";
 import { openFilesMost } from "../open-files.ts";
 import { type CloseCode, closeCodes } from "../protocol/wire.ts";
 import { type Limits, openLimits } from "./admission/limits.ts";
@@ -24,15 +27,35 @@ import { type HttpServer, type HttpServerConfig, listen, probes } from "./http/s
 import { type Links, openLinks } from "./links.ts";
 import { openUpgrades } from "./upgrade.ts";
 
+/** Why an agent ended, as a clause about it. */
+const endingClauses: Record<Ending["kind"], string> = {
+  "last client left": "the last client left",
+  inactivity: "nobody was active",
+  "hard cap": "its longest duration was over",
+  interrupted: "it was told to stop",
+};
+
+const nobody = "no agent is registered under this id";
+
+/** How long ago the last agent of an id ended, and why. The whole reason is at most 123 bytes. */
+function nobodyNow(past: PastEnding | null, wallMs: number): string {
+  if (!past) return nobody;
+  const ago = spoken(Math.max(0, wallMs - past.atMs));
+  return `${nobody}; it ended ${ago} ago${past.kind ? `: ${endingClauses[past.kind]}` : ""}`;
+}
+
 /** What the relay says to a client's link when its pairing is over. The reason is at most 123 bytes. */
-export function farewell(outcome: PairingOutcome): { code: CloseCode; reason: string } {
+export function farewell(
+  { outcome, past }: Pick<PairingContext, "outcome" | "past">,
+  wallMs: number,
+): { code: CloseCode; reason: string } {
   switch (outcome.kind) {
     case "served":
       return { code: closeCodes.done, reason: "the other side ended the connection" };
     case "client gave up":
       return { code: closeCodes.done, reason: "the client left" };
     case "no such rendezvous":
-      return { code: closeCodes.noSuchRendezvous, reason: "no agent is registered under this id" };
+      return { code: closeCodes.noSuchRendezvous, reason: nobodyNow(past, wallMs) };
     case "agent silent":
       return { code: closeCodes.agentSilent, reason: "the agent did not answer" };
     case "broken":
@@ -125,10 +148,11 @@ export function openRelayPorts(
       process.nextTick(() => links.say(agent.control, { type: "summon", ticket, client: facts }));
     }),
     splice: confine(fault, "splice", links.splice, () => false),
-    hangUp: port("end", ({ client, dialled, ticket, outcome, facts }) => {
+    hangUp: port("end", (pairing) => {
+      const { client, dialled, ticket, outcome, facts } = pairing;
       upgrades.forget(ticket);
       if (outcome.kind === "no such rendezvous") limits.missed(facts.address);
-      const { code, reason } = farewell(outcome);
+      const { code, reason } = farewell(pairing, clock.wall());
       links.shut(client, code, reason);
       if (dialled) links.shut(dialled, code, reason);
     }),

@@ -183,7 +183,8 @@ export function openRegistrations({
       asking.delete(link);
       if (stage.at !== "registered") return;
       const { id } = stage;
-      if (code === closeCodes.done) return tell({ type: "AGENT.LEFT", id, control: link });
+      if (code === closeCodes.done)
+        return tell({ type: "AGENT.LEFT", id, control: link, atMs: clock.wall() });
       const byRelay = isDraining && code === closeCodes.draining;
       tell({ type: "AGENT.LOST", id, control: link, atMs: clock.wall(), byRelay });
     });

@@ -83,10 +83,11 @@ export function expectPings(link: DataLink, clock: Clock): void {
 function keepWatch(link: DataLink, clock: Clock, beat: () => void): void {
   const watch = new Watch(link, clock.now());
   const hear = (): void => watch.hear(clock.now());
-  const stop = every(clock, pingMs, () => {
+  const look = (): void => {
     if (!watch.look(clock.now())) stop();
     else if (link.readyState === link.OPEN) beat();
-  });
+  };
+  const stop = every(clock, pingMs, look, "ping");
   link.on("ping", hear);
   link.on("pong", hear);
   link.on("close", stop);
@@ -130,13 +131,13 @@ export function openPinger(clock: Clock, note: NoteFault): Pinger {
       watches.delete(watch);
       turn(watch, now);
     }
-    timer = watches.size > 0 ? clock.setTimeout(look, pingTurnMs) : null;
+    timer = watches.size > 0 ? clock.setTimeout(look, pingTurnMs, "ping") : null;
   };
   return {
     add: (link) => {
       const watch = new Watch(link, clock.now());
       watches.add(watch);
-      timer ??= clock.setTimeout(look, pingTurnMs);
+      timer ??= clock.setTimeout(look, pingTurnMs, "ping");
       return watch;
     },
     remove: (watch) => {

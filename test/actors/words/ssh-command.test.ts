@@ -50,6 +50,26 @@ for (const [system, nowhere] of [
         `  ProxyCommand wsproxy --fingerprint SHA256:x ${clientUrl}`,
         `  UserKnownHostsFile ${nowhere}`,
         "  StrictHostKeyChecking accept-new",
+        "  LogLevel ERROR",
+        "",
+      ].join("\n"),
+    ));
+
+for (const [system, typed] of [
+  ["unix", "'%n'"],
+  ["windows", "%n"],
+] as const)
+  test(`a block for all agents of a relay on ${system}, which says that nothing is checked`, () =>
+    assert.equal(
+      sshConfig("*.converge", null, { ...plain, system, clientUrl: "https://relay.test/ci" }),
+      [
+        "Host *.converge",
+        "  # unchecked: nothing tells whether the host key is the job's own; --fingerprint does",
+        "  User job",
+        `  ProxyCommand wsproxy https://relay.test/ci --host ${typed}`,
+        `  UserKnownHostsFile ${system === "unix" ? "/dev/null" : "NUL"}`,
+        "  StrictHostKeyChecking accept-new",
+        "  LogLevel ERROR",
         "",
       ].join("\n"),
     ));

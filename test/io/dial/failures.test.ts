@@ -31,8 +31,25 @@ for (const [code, sentence] of [
 
 test("what OpenSSL says of a handshake is kept", () => {
   const message =
+    "write EPROTO 0081:error:0A000410:SSL routines:ssl3_read_bytes:sslv3 alert handshake failure:../ssl.c:354:";
+  assert.equal(
+    saidOf("EPROTO", message),
+    "the TLS handshake failed (sslv3 alert handshake failure)",
+  );
+});
+
+test("a port without TLS is said to be one", () => {
+  const message =
     "write EPROTO 0081:error:0A00010B:SSL routines:ssl3_get_record:wrong version number:../ssl.c:354:";
-  assert.equal(saidOf("EPROTO", message), "the TLS handshake failed (wrong version number)");
+  const error = failure(
+    new URL("https://relay.test/x"),
+    Object.assign(new Error(message), { code: "EPROTO" }),
+  );
+  assert.equal(error.code, "CONVERGE_PLAIN");
+  assert.equal(
+    error.message,
+    "relay.test speaks no TLS at that port. Write http:// in place of https://, or ask for its real port.",
+  );
 });
 
 for (const [status, location, want] of [

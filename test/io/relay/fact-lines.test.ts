@@ -4,9 +4,9 @@ import type { RelayFact, refusalReasons } from "../../../src/actors/observe/fact
 import { keysMost } from "../../../src/io/line-budget.ts";
 import { openFactLines, refusalsMost, sessionsMost } from "../../../src/io/relay/fact-lines.ts";
 import type { LinkId, RendezvousId } from "../../../src/machines/vocabulary.ts";
+import { type Lines, lines } from "../../support/lines.ts";
 import { faultOf } from "../../support/log-schema.ts";
 import { HandClock } from "../../support/processes.ts";
-import { type Lines, lines } from "../../support/world.ts";
 
 const refused = (address: string, reason: (typeof refusalReasons)[number]): RelayFact => ({
   type: "connection refused",

@@ -17,7 +17,26 @@ const outcomes: [PairingOutcome, number][] = [
 ];
 for (const [outcome, code] of outcomes)
   test(`a client hears of "${outcome.kind}" as ${code}`, () => {
-    const said = farewell(outcome);
+    const said = farewell({ outcome, past: null }, 0);
     assert.equal(said.code, code);
     assert.ok(Buffer.byteLength(said.reason) <= 123, "RFC 6455 5.5: a close frame holds no more");
+  });
+
+const day = 24 * 60 * 60_000;
+for (const [kind, ago, want] of [
+  ["inactivity", 20_000, "it ended 20s ago: nobody was active"],
+  ["last client left", 61_000, "it ended 1m 1s ago: the last client left"],
+  ["hard cap", day - 1, "it ended 1d ago: its longest duration was over"],
+  ["interrupted", 0, "it ended 0s ago: it was told to stop"],
+  [null, 3_599_000, "it ended 59m 59s ago"],
+] as const)
+  test(`who comes too late hears that ${want}`, () => {
+    const past = { atMs: 1_000, kind };
+    const { code, reason } = farewell(
+      { outcome: { kind: "no such rendezvous" }, past },
+      1_000 + ago,
+    );
+    assert.equal(code, closeCodes.noSuchRendezvous);
+    assert.equal(reason, `no agent is registered under this id; ${want}`);
+    assert.ok(Buffer.byteLength(reason) <= 123, "RFC 6455 5.5: a close frame holds no more");
   });

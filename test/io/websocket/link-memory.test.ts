@@ -22,9 +22,9 @@ import { FrameReader, frontBytes } from "../../../src/io/websocket/frames.ts";
 import { sharedBuffer } from "../../../src/io/websocket/read-buffers.ts";
 import { ServerLink } from "../../../src/io/websocket/server-link.ts";
 import type { LinkId } from "../../../src/machines/vocabulary.ts";
+import { certificates } from "../../support/certificates.ts";
 import { frame } from "../../support/client-frame.ts";
 import { handClock } from "../../support/clock.ts";
-import { certificates } from "../../support/programs.ts";
 import { until } from "../../support/until.ts";
 
 setFlagsFromString("--expose-gc");

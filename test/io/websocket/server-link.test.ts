@@ -16,9 +16,9 @@ import { connect as connectTls } from "node:tls";
 import { type WebSocket, WebSocketServer } from "ws";
 import { frameOf, opcodes } from "../../../src/io/websocket/frames.ts";
 import { ServerLink } from "../../../src/io/websocket/server-link.ts";
+import { certificates } from "../../support/certificates.ts";
 import { frame } from "../../support/client-frame.ts";
 import { handClock } from "../../support/clock.ts";
-import { certificates } from "../../support/programs.ts";
 import { until } from "../../support/until.ts";
 
 const mostBytes = 1024 * 1024;

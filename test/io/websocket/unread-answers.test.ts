@@ -15,8 +15,8 @@ import { ClientLink } from "../../../src/io/websocket/client-link.ts";
 import { pongMostBytes } from "../../../src/io/websocket/link.ts";
 import { linkStream, readLinkInPlace } from "../../../src/io/websocket/link-stream.ts";
 import { handClock } from "../../support/clock.ts";
+import { openRelay } from "../../support/relay.ts";
 import { until } from "../../support/until.ts";
-import { openRelay } from "../../support/world.ts";
 
 /** More than the two kernels' buffers hold, several times. */
 const floodBytes = 48 * 1024 * 1024;

@@ -16,8 +16,8 @@ const bytesMost = 256 * 1024;
 export const unauthenticatedMost = 100;
 
 /**
- * Calls `cut` with a reason, once, when a bound is broken before `isKnown` says so. To be called
- * before anybody else listens to the stream, for what comes is counted first.
+ * Calls `cut` with a reason, once, when a bound is broken before `isKnown` says so. To be called once
+ * ssh2 has the stream, which it has paused until it listens itself.
  */
 export function boundBeforeLogin(
   { stream, onceOver }: Carrier,
@@ -27,7 +27,10 @@ export function boundBeforeLogin(
 ): void {
   let bytes = 0;
   let hasIdent = false;
+  let isDone = false;
   const done = (reason?: string): void => {
+    if (isDone) return;
+    isDone = true;
     clock.clearTimeout(grace);
     stream.off("data", count);
     if (reason) cut(reason);
@@ -36,7 +39,11 @@ export function boundBeforeLogin(
     if (isKnown()) return done();
     bytes += data.length;
     hasIdent ||= data.includes("\n");
-    if (!hasIdent && bytes > identMaxBytes) done("its identification has no end");
+    // ssh2 listens after us, and ends in order what is no identification at all.
+    if (!hasIdent && bytes > identMaxBytes)
+      process.nextTick(() =>
+        done(stream.writableEnded ? undefined : "its identification has no end"),
+      );
     else if (bytes > bytesMost) done("it sent too much before it logged in");
   };
   const grace = clock.setTimeout(() => {

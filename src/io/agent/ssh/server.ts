@@ -128,14 +128,14 @@ export function openSshServer(
     const { stream, address } = carrier;
     stream.on("error", () => stream.destroy());
     stream.once("end", () => stream.destroy());
+    tooMany([...clients].filter(({ login }) => login === null))?.carrier.cut();
+    carrier.onceOver(() => clients.delete(client));
+    server.accept(stream, address, client);
     const isKnown = (): boolean => client.login !== null;
     boundBeforeLogin(carrier, clock, isKnown, (reason) => {
       note(client, "stranger cut", reason);
       stream.destroy();
     });
-    tooMany([...clients].filter(({ login }) => login === null))?.carrier.cut();
-    carrier.onceOver(() => clients.delete(client));
-    server.accept(stream, address, client);
   }
 
   /** A line about one connection, as long as its side has not caused too many of them. */

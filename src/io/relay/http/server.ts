@@ -14,6 +14,7 @@ import { confine, faultsIn } from "../../../actors/confine.ts";
 import { ConvergeError, reasonOf } from "../../../actors/errors.ts";
 import type { Log } from "../../../actors/ports.ts";
 import { watchFiles } from "../../file-watch.ts";
+import { version } from "../../version.ts";
 import type { MetricsAnswer } from "./metrics-server.ts";
 import type { PlainHttp } from "./plain-http.ts";
 
@@ -121,7 +122,7 @@ export async function listen(
     return reply
       .code(isDraining ? 503 : 200)
       .header("cache-control", "no-store")
-      .send({ status: isDraining ? "draining" : "ready" });
+      .send({ status: isDraining ? "draining" : "ready", version });
   });
   const { metrics } = views;
   if (metrics)

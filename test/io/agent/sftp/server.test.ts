@@ -17,15 +17,7 @@ import {
 import { join } from "node:path";
 import { test } from "node:test";
 import { packet, string, types, u32, u64 } from "../../../../src/io/agent/sftp/wire.ts";
-import {
-  digest,
-  fine,
-  meet,
-  openFiles,
-  outcome,
-  untilOpen,
-  went,
-} from "../../../support/sftp-clients.ts";
+import { digest, fine, meet, openFiles, untilOpen, went } from "../../../support/sftp-clients.ts";
 
 test("put and get 32 MiB, and nothing stays open", { timeout: 60_000 }, async (t) => {
   const world = await meet(t);
@@ -60,7 +52,7 @@ test("an old client's small requests work as well", async (t) => {
   await writeFile(join(world.near, "up"), data);
   await writeFile(join(world.near, "batch"), "put up\nget up down\n");
   const args = ["-B", "1000", "-R", "500", "-b", "batch", "me@127.0.0.1"];
-  assert.deepEqual(went(await outcome(world.start("sftp", ...args))), fine);
+  assert.deepEqual(went(await world.run("sftp", ...args)), fine);
   assert.deepEqual(await readFile(join(world.far, "up")), data);
   assert.deepEqual(await readFile(join(world.near, "down")), data);
 });
@@ -122,7 +114,7 @@ test("a client that reads nothing and is killed leaves nothing open", {
   const before = await openFiles();
   await writeFile(join(world.far, "x"), "");
   await truncate(join(world.far, "x"), 1e9);
-  const child = world.start("ssh", "-s", "me@127.0.0.1", "sftp");
+  const child = world.start("-s", "me@127.0.0.1", "sftp");
   child.stdin?.write(packet(types.INIT, u32(3)));
   child.stdin?.write(packet(types.OPEN, u32(1), string("x"), u32(1), u32(0)));
   let got = Buffer.alloc(0);

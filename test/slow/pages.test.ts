@@ -1,0 +1,257 @@
+/** The relay's pages in a real browser: looks, accessibility, policy, weight, and live sessions. */
+import assert from "node:assert/strict";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, afterEach, before, describe, test } from "node:test";
+import { gunzipSync } from "node:zlib";
+import type { Browser } from "playwright-core";
+import { newIdentity } from "../../src/io/protocol/identity.ts";
+import { inaccessible, openBrowser, openPage, picture, sizes } from "../support/browser.ts";
+import { handClock } from "../support/clock.ts";
+import { openRelay } from "../support/relay.ts";
+import { facts, register } from "../support/stranger.ts";
+import { until } from "../support/until.ts";
+import { meet, type World } from "../support/world.ts";
+
+const base = (world: World): string => world.relay.url.href.replace(/\/$/, "");
+const pages = ["", "usage", "sessions", "downloads", "faq"] as const;
+
+let browser: Browser;
+before(async () => {
+  browser = await openBrowser();
+});
+after(() => browser.close());
+
+describe("every page", () => {
+  let world: World;
+  before(async () => {
+    world = await meet({ id: "looked-at" }, { contextPath: "/ci" });
+  });
+  after(() => world.close());
+
+  for (const path of pages)
+    for (const colorScheme of ["light", "dark"] as const)
+      for (const size of ["phone", "desktop"] as const)
+        test(`/${path} in ${colorScheme} on a ${size}`, async () => {
+          const watched = await openPage(browser, { colorScheme, viewport: sizes[size] });
+          const { page } = watched;
+          await page.goto(`${base(world)}/${path}`);
+          await page.waitForSelector("html.js");
+          if (path === "sessions") await page.getByText("looked-at").waitFor();
+          const isWide = await page.evaluate(
+            () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
+          );
+          assert.equal(isWide, false, "the page scrolls sideways");
+          assert.deepEqual(await inaccessible(page), []);
+          assert.deepEqual(await watched.faults(), []);
+          await picture(page, `${path || "about"}-${colorScheme}-${size}`);
+          await watched.context.close();
+        });
+
+  test("headers keep others out, assets are kept for ever and come compressed", async () => {
+    const got = await fetch(`${base(world)}/`, { headers: { "accept-encoding": "br" } });
+    const header = (name: string) => got.headers.get(name);
+    assert.equal(
+      header("content-security-policy"),
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+    );
+    assert.deepEqual(
+      ["referrer-policy", "x-content-type-options", "content-encoding", "cache-control"].map(
+        header,
+      ),
+      ["no-referrer", "nosniff", "br", "no-cache"],
+    );
+    const html = await got.text();
+    assert.doesNotMatch(html, /<script(?![^>]+src=)|<style|\sstyle=|\son\w+=/);
+    for (const [, file = ""] of html.matchAll(/(?:src|href)="(assets\/[^"]+)"/g)) {
+      const asset = await fetch(`${base(world)}/${file}`, { headers: { "accept-encoding": "br" } });
+      assert.equal(asset.status, 200, file);
+      assert.equal(asset.headers.get("content-encoding"), "br", file);
+      if (!file.endsWith("icon.svg"))
+        assert.equal(asset.headers.get("cache-control"), "public, max-age=31536000, immutable");
+    }
+    assert.equal((await fetch(`${base(world)}/assets/manifest.json`)).status, 404);
+    const bare = await fetch(base(world), { redirect: "manual" });
+    assert.deepEqual([bare.status, bare.headers.get("location")], [302, "/ci/"]);
+  });
+
+  for (const path of pages)
+    test(`/${path} weighs at most 15 KB of script and 5 KB of style`, async () => {
+      const html = await (await fetch(`${base(world)}/${path}`)).text();
+      const weight = { js: 0, css: 0 };
+      for (const [, file = "", kind = ""] of html.matchAll(/"(assets\/[^"]+\.(js|css))"/g)) {
+        const bytes = readFileSync(join("dist", `${file}.gz`));
+        assert.ok(gunzipSync(bytes).length > 0);
+        weight[kind as "js" | "css"] += bytes.length;
+      }
+      assert.ok(weight.js > 0 && weight.js <= 15_000, `${weight.js} bytes of script`);
+      assert.ok(weight.css > 0 && weight.css <= 5_000, `${weight.css} bytes of style`);
+    });
+});
+
+test("downloads tell what each file is, its size and hash, and how to fetch it", async () => {
+  const world = await meet(null);
+  const { page, context, faults } = await openPage(browser);
+  await page.goto(`${base(world)}/downloads`);
+  const sums = await (await fetch(`${base(world)}/static/SHA256SUMS`)).text();
+  const row = page.locator("tbody tr");
+  for (const name of ["agent", "agent.cjs", "agent-linux-x64", "wsproxy.cjs"]) {
+    const shown = row.filter({ has: page.getByRole("link", { name, exact: true }) });
+    const [, sha256 = "none"] = new RegExp(`^(\\w+) {2}${name}$`, "m").exec(sums) ?? [];
+    assert.ok((await shown.textContent())?.includes(sha256), name);
+  }
+  await page.getByText("short for agent-linux-x64").first().waitFor();
+  assert.equal(
+    await page.locator("#wsproxy-line").textContent(),
+    `curl -fsSL ${base(world)}/wsproxy.sh | sh`,
+  );
+  assert.deepEqual(await faults(), []);
+  await context.close();
+  await world.close();
+});
+
+describe("live sessions", () => {
+  let world: World;
+  afterEach(() => world.close());
+
+  test("an agent comes, a client joins, holds and leaves: the page tells each", async () => {
+    // A busy machine cannot answer pings while five minutes are added in a moment.
+    world = await meet(null, {}, handClock({ pings: false }));
+    const { page, context, faults } = await openPage(browser);
+    await page.goto(`${base(world)}/sessions`);
+    await page.getByText("Nobody is here.").waitFor();
+    await page.getByText("Live", { exact: true }).waitFor();
+    const row = page.locator("tbody tr");
+    const see = (text: RegExp) => row.filter({ hasText: text }).waitFor();
+
+    const agent = await world.startAgent({ id: "watched" });
+    await see(/waiting/);
+    assert.equal(await row.count(), 1);
+    await see(/9m [45]\ds/); // the countdown, on the relay's clock
+    const shell = world.terminal([], { agent });
+    await shell.see("$ ");
+    await see(/occupied/);
+    await see(/127\.0\.0\.1 shell/);
+    await see(/dev@laptop/);
+    const ending = page.locator("time.soon");
+    assert.equal(await ending.count(), 0);
+    await world.clock.advance(305_000);
+    await shell.see("[converge] The session ends in 5m without activity.");
+    shell.type(" ");
+    await shell.see("[converge] Extended: the session now ends in 10m");
+    await see(/9m [45]\ds/);
+    writeFileSync(join(agent.dir, ".hold"), "");
+    await see(/held/);
+    rmSync(join(agent.dir, ".hold"));
+    await row.filter({ hasNotText: /held/ }).waitFor();
+    shell.type("exit\r");
+    await page.getByText("Nobody is here.").waitFor();
+    assert.deepEqual(await faults(), []);
+    await context.close();
+  });
+
+  test("the relay loses an agent: the page says so, and that it is back", async () => {
+    world = await meet(null);
+    const { page, context } = await openPage(browser);
+    await page.goto(`${base(world)}/sessions`);
+    const claim = { identity: newIdentity() };
+    const status = { state: "waiting", leftMs: 600_000, held: true, clients: [] };
+    const first = await register(world.relay.url, "wavering", claim);
+    first.say({ type: "status", status });
+    await page.locator(".state.held").waitFor();
+    first.socket.terminate();
+    await page.getByText("relay lost").waitFor();
+    await register(world.relay.url, "wavering", claim);
+    await page.locator(".state", { hasText: "waiting" }).waitFor();
+    await context.close();
+  });
+
+  test("a thousand agents: a browser is sent a page, and what is searched is found", async () => {
+    world = await meet(null, { contextPath: "/ci" });
+    const agents: Awaited<ReturnType<typeof register>>[] = [];
+    for (let i = 0; i < 1_000; i += 1)
+      agents.push(await register(world.relay.url, `agent-${String(i).padStart(3, "0")}`));
+    const { page, context, faults } = await openPage(browser);
+    await page.goto(`${base(world)}/sessions`);
+    await page.getByText("1000 agents, 0 clients").waitFor();
+    const row = page.locator("tbody tr");
+    assert.equal(await row.count(), 50);
+    const events = await page.evaluate(async () => {
+      const source = new EventSource("api/sessions/live");
+      let n = -1; // the first one is the whole page
+      source.onmessage = () => {
+        n += 1;
+      };
+      await new Promise((done) => {
+        source.onopen = done;
+      });
+      Object.assign(globalThis, { eventsSeen: () => n });
+      return n;
+    });
+    assert.equal(events, -1);
+    // Ten thousand reports in a burst, which a page hears of in a few batches.
+    const began = world.clock.now();
+    for (let round = 0; round < 10; round += 1)
+      for (const agent of agents)
+        agent.say({
+          type: "status",
+          status: { state: "held", leftMs: 600_000 + round * 1_000, held: true, clients: [] },
+        });
+    await until("every row is held", async () => (await row.getByText("held").count()) === 50);
+    const seconds = (world.clock.now() - began) / 1_000;
+    const seen = await page.evaluate(() =>
+      (globalThis as unknown as { eventsSeen(): number }).eventsSeen(),
+    );
+    assert.ok(seen <= seconds + 2, `${seen} batches in ${seconds} s`);
+
+    const ids = async (): Promise<(string | null)[]> => [
+      await row.first().locator("th").textContent(),
+      await row.last().locator("th").textContent(),
+    ];
+    assert.deepEqual(await ids(), ["agent-000", "agent-049"]);
+    await page.getByRole("link", { name: "Next" }).click();
+    await page.getByText("Page 2 of 20").waitFor();
+    await page.getByText("Live", { exact: true }).waitFor();
+    assert.deepEqual(await ids(), ["agent-050", "agent-099"]);
+    agents[50]?.socket.close(1000);
+    await page.getByText("999 agents").waitFor();
+    assert.deepEqual(await ids(), ["agent-051", "agent-100"]);
+    await page.getByLabel("Search").fill("agent-77 HELD");
+    await page.getByText("10 of 999 agents").waitFor();
+    assert.equal(await row.count(), 10);
+    assert.match(page.url(), /\/ci\/sessions\?q=agent-77\+HELD$/);
+    await page.reload();
+    await page.getByText("10 of 999 agents").waitFor();
+    assert.equal(await page.getByLabel("Search").inputValue(), "agent-77 HELD");
+    assert.deepEqual(await faults(), []);
+    for (const agent of agents) agent.socket.terminate();
+    await context.close();
+  });
+
+  test("the relay restarts under an open page, which says so and comes back", async () => {
+    world = await meet(null);
+    const { page, context } = await openPage(browser);
+    await page.goto(`${base(world)}/sessions`);
+    await page.getByText("Live", { exact: true }).waitFor();
+    const port = Number(world.relay.url.port);
+    await world.relay.close();
+    await page.getByText("The relay is not answering. Trying again …").waitFor();
+    world.relay = await openRelay(world.clock, { port });
+    await page.getByText("Live", { exact: true }).waitFor();
+    await context.close();
+  });
+
+  test("a host name that is markup stays text", async () => {
+    world = await meet(null);
+    const host = `<img src=x onerror="document.title='gone'">\x1b[31m\u202e`;
+    await register(world.relay.url, "evil", { over: { facts: { ...facts, host } } });
+    const { page, context, faults } = await openPage(browser);
+    await page.goto(`${base(world)}/sessions`);
+    await page.getByText("Live", { exact: true }).waitFor();
+    await page.getByText(`<img src=x onerror="document.title='gone'">[31m`).waitFor();
+    assert.equal(await page.locator("main img").count(), 0);
+    assert.match(await page.title(), /Sessions/);
+    assert.deepEqual(await faults(), []);
+    await context.close();
+  });
+});

@@ -1,0 +1,104 @@
+/** The commands of the usage page as a person pastes them: wsproxy.sh, ssh, scp, rsync. */
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, afterEach, before, describe, test } from "node:test";
+import { type Choices, defaults } from "../../web/choices.ts";
+import { commandsFor } from "../../web/commands.ts";
+import { endPrograms, folder, program, run } from "../support/child.ts";
+import { type Mirror, openMirror } from "../support/mirror.ts";
+import { clean, ended } from "../support/one-liner.ts";
+import { jobFolder, type RelayProgram, relayProgram } from "../support/programs.ts";
+
+let relay: RelayProgram;
+let mirror: Mirror;
+
+before(async () => {
+  relay = await relayProgram();
+  mirror = await openMirror(relay);
+});
+afterEach(() => {
+  mirror.fetched = [];
+  mirror.isDamaging = false;
+});
+after(async () => {
+  mirror.close();
+  await endPrograms();
+});
+
+describe("wsproxy.sh", () => {
+  test("makes a command, says where, and makes it anew", async () => {
+    const { dir } = jobFolder();
+    const env = { ...clean, HOME: dir };
+    const install = `curl -fsSL ${mirror.url}/wsproxy.sh | sh`;
+    const file = join(dir, ".local/bin/wsproxy");
+    const first = await run("sh", ["-c", install], { env });
+    assert.equal(first.status, 0, first.stderr);
+    assert.equal(
+      first.stderr,
+      `converge: fetching wsproxy.cjs\nconverge: ${file} is installed.\nconverge: ${dir}/.local/bin is not in your PATH. Add it: export PATH='${dir}/.local/bin':$PATH\n`,
+    );
+    rmSync(file);
+    const second = await run("sh", ["-c", install], {
+      env: { ...env, PATH: `${clean.PATH}:${dir}/.local/bin` },
+    });
+    assert.equal(second.stderr, `converge: ${file} is installed.\n`);
+    assert.equal(statSync(file).mode & 0o777, 0o755);
+    const { stdout } = await run(file, ["--version"], { env: { ...env, NODE_OPTIONS: "--bogus" } });
+    assert.equal(stdout.toString(), "0.1.0\n");
+  });
+
+  test("without Node the executable takes its place, in a folder with a quote", async () => {
+    const dir = join(folder(), "it's here");
+    mkdirSync(dir);
+    const { status, stderr } = await run(
+      "sh",
+      ["-c", `curl -fsSL ${relay.url}/wsproxy.sh | sh -s -- "$HOME/my bin"`],
+      { env: { ...clean, HOME: dir, CONVERGE_STANDALONE: "1" } },
+    );
+    assert.equal(status, 0, stderr);
+    const help = await run(join(dir, "my bin/wsproxy"), ["--help"]);
+    assert.match(help.stdout.toString(), /^Usage: wsproxy /);
+  });
+});
+
+test("the usage page's own commands bring a person into the job", async () => {
+  const { dir, keyFile } = jobFolder();
+  const keyText = readFileSync(join(dir, ".authorized_keys"), "utf8").trim();
+  rmSync(join(dir, ".authorized_keys"));
+  const choices: Choices = {
+    ...defaults,
+    ci: "shell",
+    id: "from-the-page",
+    keys: "text",
+    keyText,
+    timeout: "5m",
+  };
+  const { job, install, client, problems } = commandsFor(choices, relay.url);
+  assert.deepEqual(problems, {});
+  const env = { ...clean, HOME: dir, PATH: `${dir}/.local/bin:${clean.PATH}` };
+  const agent = program("sh", ["-c", job.code], { cwd: dir, env });
+  await agent.see("rendez-vous id   from-the-page");
+  writeFileSync(join(dir, ".hold"), "");
+  assert.equal((await run("sh", ["-c", install.code], { env })).status, 0);
+  const code = (id: string) => client.find((one) => one.id === id)?.code.trim() ?? "";
+  const key = `-F/dev/null -i ${keyFile} -oIdentitiesOnly=yes`;
+  const person = await run("sh", ["-c", `${code("ssh")} ${key} echo hello`], { cwd: dir, env });
+  assert.deepEqual([person.status, person.stdout.toString()], [0, "hello\n"], person.stderr);
+  writeFileSync(join(dir, "build.log"), "it failed\n");
+  const into = folder();
+  const copy = code("scp").replace("scp ", `scp ${key} `);
+  assert.equal((await run("sh", ["-c", copy], { cwd: into, env })).status, 0);
+  assert.equal(readFileSync(join(into, "build.log"), "utf8"), "it failed\n");
+  mkdirSync(join(dir, "build"));
+  writeFileSync(join(dir, "build/x"), "x");
+  const sync = code("rsync").replace("'ssh ", `'ssh ${key} `);
+  const synced = await run("sh", ["-c", sync], { cwd: into, env });
+  assert.equal(synced.status, 0, synced.stderr);
+  assert.equal(readFileSync(join(into, "build/x"), "utf8"), "x");
+  writeFileSync(join(into, "config"), code("config"));
+  const short = `ssh -F config -i ${keyFile} -oIdentitiesOnly=yes from-the-page.converge echo short`;
+  assert.equal((await run("sh", ["-c", short], { cwd: into, env })).stdout.toString(), "short\n");
+  rmSync(join(dir, ".hold")); // nobody is there, so the job goes on
+  await ended(agent);
+});
