@@ -10,15 +10,18 @@ import { Readable, Writable } from "node:stream";
 import type { IPty } from "@lydell/node-pty";
 import { reasonOf } from "../../../actors/errors.ts";
 import { terminalText } from "../../text.ts";
+import { fitsOnWindows, tooLong } from "./argument-room.ts";
 import { embedded } from "./embedded.ts";
 import {
   delivered,
   type Exit,
+  neverStarted,
   type Process,
   promised,
   type Start,
   sizeOr,
   sshSignals,
+  toldCode,
 } from "./process.ts";
 import { unpacked } from "./unpack.ts";
 
@@ -36,6 +39,8 @@ const endOfInput = "\x1a\r";
 
 /** Starts `file` on a pseudo-console. Throws an Error if there can be none. */
 export function openConsole(start: ConsoleStart): Process {
+  if (!fitsOnWindows([start.file, ...start.args]))
+    return neverStarted({ code: 126, message: `${start.file}: ${tooLong}` }, true);
   const console = spawnConsole(start);
   const ended = promised<Exit>();
   let isOver = false;
@@ -54,7 +59,7 @@ export function openConsole(start: ConsoleStart): Process {
   console.onExit(({ exitCode }) => {
     isOver = true;
     if (!stdout.destroyed) stdout.push(null);
-    ended.settle({ code: exitCode, signal: null });
+    ended.settle({ code: toldCode(exitCode), signal: null });
   });
 
   function kill(): void {
