@@ -2,7 +2,7 @@
  * Wine: programs for Windows, run under Wine in a prefix of the test's own, and what they say. Node
  * there cannot write to a pipe of this system, so they write to files. `endWine` ends all.
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   copyFileSync,
   existsSync,
@@ -112,26 +112,14 @@ export async function windowsAgent(
   return Object.assign(run, { dir, keyFile, ready, news });
 }
 
-/** A program of the system, run to its end in a folder that is kept out of its business. */
-export function cmd(line: string): string {
-  const dir = folder();
-  const out = join(dir, "out");
-  execFileSync("/bin/sh", ["-c", `exec "$@" >${out} </dev/null`, "sh", loader, "cmd", "/c", line], {
-    cwd: dir,
-    env: environment(ownPrefix()),
-    timeout: 30_000,
-  });
-  return readFileSync(out, "latin1");
-}
-
 /** Ends every program of the test, here and there, and the prefix with them. */
 export async function endWine(): Promise<void> {
-  if (made) {
-    const env = environment(made);
-    execFileSync(server, ["--kill"], { env, stdio: "ignore", timeout: 20_000 });
-    execFileSync(server, ["--wait"], { env, stdio: "ignore", timeout: 20_000 });
-  }
   await endPrograms();
-  if (made) rmSync(made, { recursive: true, force: true });
+  if (!made) return;
+  const env = environment(made);
+  // It has gone by itself when nobody is left, and says so by its status.
+  spawnSync(server, ["--kill"], { env, stdio: "ignore", timeout: 20_000 });
+  spawnSync(server, ["--wait"], { env, stdio: "ignore", timeout: 20_000 });
+  rmSync(made, { recursive: true, force: true });
   made = null;
 }

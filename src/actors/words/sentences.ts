@@ -71,31 +71,61 @@ export function endingWords(ending: Ending): string {
 const sentence = (text: string): string =>
   `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
 
-/** How to make and unmake a hold, in the words of each system's own shell. */
-const holdCommands: Record<string, { hold: string; longer: string }> = {
-  win32: {
-    hold: "cmd: type nul > %agentdir%\\.hold   PowerShell: ni $env:agentdir\\.hold -Force",
-    longer: "PowerShell: (ni $env:agentdir\\.hold -Force).LastWriteTime = (Get-Date).AddHours(2)",
-  },
-  darwin: {
-    hold: "touch $agentdir/.hold",
-    longer: "touch -t $(date -v+2H +%Y%m%d%H%M) $agentdir/.hold",
-  },
-};
-const gnuHold = {
+/** How to make a hold, and one that lasts. */
+interface HoldCommands {
+  readonly hold: string;
+  readonly longer: string;
+}
+
+const gnuHold: HoldCommands = {
   hold: "touch $agentdir/.hold",
   longer: "touch -d '+2 hours' $agentdir/.hold",
 };
+const macHold: HoldCommands = {
+  hold: "touch $agentdir/.hold",
+  longer: "touch -t $(date -v+2H +%Y%m%d%H%M) $agentdir/.hold",
+};
+const powershellHold: HoldCommands = {
+  hold: "ni $env:agentdir\\.hold -Force",
+  longer: "(ni $env:agentdir\\.hold -Force).LastWriteTime = (Get-Date).AddHours(2)",
+};
+const cmdHold: HoldCommands = {
+  hold: 'echo > "%agentdir%\\.hold"',
+  // cmd itself cannot date a file.
+  longer: `powershell -c "${powershellHold.longer}"`,
+};
+/** A folder of Windows has backslashes, and often spaces. */
+const bashHold: HoldCommands = {
+  hold: 'touch "$agentdir/.hold"',
+  longer: "touch -d '+2 hours' \"$agentdir/.hold\"",
+};
+
+/** In the words of the shell that they are typed into. */
+function holdCommands(platform: string, shell: string): HoldCommands {
+  if (platform === "darwin") return macHold;
+  if (platform !== "win32") return gnuHold;
+  switch (shell.toLowerCase()) {
+    case "cmd":
+      return cmdHold;
+    case "pwsh":
+    case "powershell":
+      return powershellHold;
+    default:
+      return bashHold;
+  }
+}
 
 /** The help at login: how long, how to extend, how to hold, where `$agentdir` is. Ends in CR LF. */
 export function helpText(about: {
   platform: string;
+  /** Its name, as in `shells.ts`. */
+  shell: string;
   agentdir: string;
   leftMs: number;
   timeoutMs: number;
   held: boolean;
 }): string {
-  const { hold, longer } = holdCommands[about.platform] ?? gnuHold;
+  const { hold, longer } = holdCommands(about.platform, about.shell);
   return [
     "[converge] You are in the job. Everybody sees that you are here, nobody what you type.",
     `[converge] It ends in ${spoken(about.leftMs)} unless somebody is active; each activity gives ${spoken(about.timeoutMs)} again.`,

@@ -44,19 +44,25 @@ for (const [notice, want] of notices)
     assert.doesNotMatch(want, /[\r\n]/);
   });
 
-for (const [platform, command] of [
-  ["linux", "touch -d '+2 hours' $agentdir/.hold"],
-  ["darwin", "touch -t $(date -v+2H +%Y%m%d%H%M) $agentdir/.hold"],
-  ["win32", "AddHours(2)"],
+const dated = "(ni $env:agentdir\\.hold -Force).LastWriteTime = (Get-Date).AddHours(2)";
+for (const [platform, shell, hold, longer] of [
+  ["linux", "fish", "touch $agentdir/.hold", "touch -d '+2 hours' $agentdir/.hold"],
+  ["darwin", "zsh", "touch $agentdir/.hold", "touch -t $(date -v+2H +%Y%m%d%H%M) $agentdir/.hold"],
+  ["win32", "cmd", 'echo > "%agentdir%\\.hold"', `powershell -c "${dated}"`],
+  ["win32", "powershell", "ni $env:agentdir\\.hold -Force", dated],
+  ["win32", "PWSH", "ni $env:agentdir\\.hold -Force", dated],
+  ["win32", "bash", 'touch "$agentdir/.hold"', "touch -d '+2 hours' \"$agentdir/.hold\""],
 ] as const)
-  test(`the help on ${platform} shows that system's own command`, () => {
+  test(`the help on ${platform} shows what ${shell} understands`, () => {
     const help = helpText({
       platform,
+      shell,
       agentdir: "/job",
       leftMs: 1_000,
       timeoutMs: 1_000,
       held: false,
     });
-    assert.ok(help.includes(command));
+    assert.ok(help.includes(`To make it wait:  ${hold}\r\n`));
+    assert.ok(help.includes(`To hold it for two hours:  ${longer}\r\n`));
     for (const line of help.trimEnd().split("\r\n")) assert.match(line, /^\[converge\] /);
   });
