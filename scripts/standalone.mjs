@@ -49,7 +49,8 @@ const strips = {
 /** What the executable for a target is called below static/. */
 export const nameOf = (target) => `agent-${target}${target.startsWith("win") ? ".exe" : ""}`;
 
-function baseOf(target) {
+/** Node for a target, fetched once. */
+export function baseOf(target) {
   const path = target.startsWith("win") ? "bin/node.exe" : "bin/node";
   const pin = { name: `node-${target}`, version, integrity: bases[target] };
   return join(fetchPackage(pin, [path]), path);

@@ -1,14 +1,15 @@
 /**
  * Test: sets up what the tests need, then runs them: rules first (they take seconds), then the
- * stories with real OpenSSH. `--fast` leaves the stories out, `--slow` runs those of test/slow alone,
- * `--long` runs all in their full sizes, `--shipped` runs those with an agent or wsproxy against the
- * files that people are given; file names run those alone.
+ * stories with real OpenSSH. `--fast` leaves the stories out, `--slow` runs those of test/slow and of
+ * test/windows (under Wine) alone, `--long` runs all in their full sizes, `--shipped` runs those with
+ * an agent or wsproxy against the files that people are given; file names run those alone.
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { build, installHelm, installPackages, installPrograms, root } from "./prepare.mjs";
+import { installWine } from "./wine.mjs";
 
 const args = process.argv.slice(2);
 const isFast = args.includes("--fast");
@@ -76,9 +77,10 @@ const found = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8
 const below = (folder) => found.filter((file) => file.startsWith(`test/${folder}/`));
 const stories = below("stories");
 const slow = below("slow");
+const windows = below("windows");
 /** They measure, or strain the whole machine: one after the other. */
 const long = below("long");
-const rules = found.filter((file) => ![...stories, ...slow, ...long].includes(file));
+const rules = found.filter((file) => ![...stories, ...slow, ...windows, ...long].includes(file));
 /** An agent or a wsproxy of ours is in the story: by itself, or by what it takes from test/support. */
 const hasOurs = (file) =>
   /\b(?:meet|agentProgram|ours|answers|scene|spendMorning)\(/.test(
@@ -89,8 +91,8 @@ const hasOurs = (file) =>
 function chosen() {
   if (named.length > 0) return [named];
   if (isShipped) return [[...stories, ...slow, ...(isLong ? long : [])].filter(hasOurs)];
-  if (isLong) return [rules, stories, slow, long];
-  if (isSlow) return [slow];
+  if (isLong) return [rules, stories, slow, windows, long];
+  if (isSlow) return [slow, windows];
   return isFast ? [rules] : [rules, stories];
 }
 const groups = chosen();
@@ -100,6 +102,7 @@ const wantsExecutable = (file) => slow.includes(file) || long.includes(file);
 installPackages();
 installPrograms(programs);
 installHelm();
+if (groups.flat().some((file) => windows.includes(file))) installWine();
 await build({ standalone: groups.flat().some(wantsExecutable) });
 if (isShipped) {
   const { bundle } = await import("./bundle.mjs");

@@ -7,28 +7,61 @@ import { spoken } from "./sentences.ts";
 /** Columns of a line at login: as wide as mail, so that no terminal of 80 wraps it. */
 const columnsMost = 78;
 
-/** How to make and unmake a hold, in the words of each system's own shell. */
+/** How to make a hold, and one that lasts. */
 interface HoldCommands {
   readonly hold: string;
   readonly longer: string;
 }
-const holdCommands: Record<string, HoldCommands> = {
-  win32: {
-    hold: "cmd: type nul > %agentdir%\\.hold   PowerShell: ni $env:agentdir\\.hold -Force",
-    longer: "PowerShell:  (ni $env:agentdir\\.hold -Force).LastWriteTime = (Get-Date).AddHours(2)",
-  },
-  darwin: {
-    hold: "touch $agentdir/.hold",
-    longer: "touch -t $(date -v+2H +%Y%m%d%H%M) $agentdir/.hold",
-  },
-};
+
 const gnuHold: HoldCommands = {
   hold: "touch $agentdir/.hold",
   longer: "touch -d '+2 hours' $agentdir/.hold",
 };
+const macHold: HoldCommands = {
+  hold: "touch $agentdir/.hold",
+  longer: "touch -t $(date -v+2H +%Y%m%d%H%M) $agentdir/.hold",
+};
+const powershellHold: HoldCommands = {
+  hold: "ni $env:agentdir\\.hold -Force",
+  longer: "(ni $env:agentdir\\.hold -Force).LastWriteTime = (Get-Date).AddHours(2)",
+};
+const cmdHold: HoldCommands = {
+  hold: 'echo > "%agentdir%\\.hold"',
+  // cmd itself cannot date a file. Short, so that it is one line to be pasted.
+  longer: 'powershell "(ni $env:agentdir\\.hold -f).LastWriteTime=(date).AddHours(2)"',
+};
+/** A folder of Windows has backslashes, and often spaces. */
+const bashHold: HoldCommands = {
+  hold: 'touch "$agentdir/.hold"',
+  longer: "touch -d '+2 hours' \"$agentdir/.hold\"",
+};
+
+/** In the words of the shell that they are typed into. */
+function holdCommands(platform: string, shell: string): HoldCommands {
+  if (platform === "darwin") return macHold;
+  if (platform !== "win32") return gnuHold;
+  switch (shell.toLowerCase()) {
+    case "cmd":
+      return cmdHold;
+    case "pwsh":
+    case "powershell":
+      return powershellHold;
+    default:
+      return bashHold;
+  }
+}
+
+/** `$agentdir`, as that shell writes it. */
+function agentdirIn(platform: string, shell: string): string {
+  if (platform !== "win32") return "$agentdir";
+  const names: Record<string, string> = { cmd: "%agentdir%", bash: "$agentdir" };
+  return names[shell.toLowerCase()] ?? "$env:agentdir";
+}
 
 export interface Visit {
   readonly platform: string;
+  /** Its name, as in `shells.ts`. */
+  readonly shell: string;
   readonly agentdir: string;
   /** The file of keys, a path. */
   readonly keysFile: string;
@@ -43,7 +76,7 @@ export interface Visit {
  * is. Lines of 78 columns at most, as long as a path has no characters of two; ends in CR LF.
  */
 export function helpText(about: Visit): string {
-  const { hold, longer } = holdCommands[about.platform] ?? gnuHold;
+  const { hold, longer } = holdCommands(about.platform, about.shell);
   const rows: [string, string][] = [
     [
       "stay",
@@ -66,10 +99,10 @@ export function helpText(about: Visit): string {
 }
 
 /** The keys file, by the variable where it is in that folder. */
-function inDir({ platform, agentdir, keysFile }: Visit): string {
+function inDir({ platform, shell, agentdir, keysFile }: Visit): string {
   const rest = keysFile.slice(agentdir.length);
   if (!keysFile.startsWith(agentdir) || !/^[/\\]/.test(rest)) return keysFile;
-  return `${platform === "win32" ? "$env:agentdir" : "$agentdir"}${rest}`;
+  return `${agentdirIn(platform, shell)}${rest}`;
 }
 
 /** One line, or several: what is long goes to lines of its own, broken between words or else cut. */

@@ -23,7 +23,7 @@ import { openHoldFile } from "./job/hold-file.ts";
 import { withoutSecrets } from "./keys/key-download.ts";
 import { openKeyring } from "./keys/keyring.ts";
 import { reap } from "./shell/reaper.ts";
-import { findShell } from "./shell/shells.ts";
+import { findWillingShell } from "./shell/willing-shell.ts";
 import { openSshServer, type SshServerConfig } from "./ssh/server.ts";
 import { takeVisit } from "./visits.ts";
 
@@ -48,7 +48,7 @@ export async function openAgentPorts(
   log: Log,
 ): Promise<AgentPorts> {
   const clock = confineTimers(givenClock, faultsIn(log));
-  const shell = findShell({ first: config.shells, env: config.job });
+  const shell = await findWillingShell({ first: config.shells, env: config.job }, log);
   const keyChanges = new Subject<string>();
   const keyring = openKeyring({ file: config.keysFile, urls: config.keysUrls }, clock, (what) =>
     keyChanges.next(what),
@@ -78,6 +78,7 @@ export async function openAgentPorts(
         state
           ? helpText({
               platform: process.platform,
+              shell: shell.name,
               agentdir: config.agentdir,
               keysFile: config.keysFile,
               rendezvous: state.rendezvous(),

@@ -4,6 +4,7 @@ import { helpText, leavingText } from "../../../src/actors/words/visit.ts";
 
 const about = {
   platform: "linux",
+  shell: "bash",
   agentdir: "/job",
   keysFile: "/job/.authorized_keys",
   rendezvous: "tuhav-kofir",
@@ -29,17 +30,21 @@ test("the help at login, whole", () => {
 });
 
 const long = "/home/runner/work".repeat(12);
-for (const [platform, command] of [
-  ["linux", "touch -d '+2 hours' $agentdir/.hold"],
-  ["darwin", "touch -t $(date -v+2H +%Y%m%d%H%M) $agentdir/.hold"],
-  ["win32", "(ni $env:agentdir\\.hold -Force).LastWriteTime = (Get-Date).AddHours(2)"],
+const dated = "(ni $env:agentdir\\.hold -Force).LastWriteTime = (Get-Date).AddHours(2)";
+for (const [platform, shell, command] of [
+  ["linux", "fish", "touch -d '+2 hours' $agentdir/.hold"],
+  ["darwin", "zsh", "touch -t $(date -v+2H +%Y%m%d%H%M) $agentdir/.hold"],
+  ["win32", "powershell", dated],
+  ["win32", "PWSH", dated],
+  ["win32", "cmd", 'powershell "(ni $env:agentdir\\.hold -f).LastWriteTime=(date).AddHours(2)"'],
+  ["win32", "bash", "touch -d '+2 hours' \"$agentdir/.hold\""],
 ] as const)
   for (const held of [false, true])
     for (const agentdir of ["/job", long, "x".repeat(300)])
-      test(`the help on ${platform} in ${agentdir.slice(0, 6)}, ${held}: that system's words, 78 columns`, () => {
+      test(`the help on ${platform} for ${shell} in ${agentdir.slice(0, 6)}, ${held}: its words, 78 columns`, () => {
         const keysFile = `${agentdir}/.authorized_keys`;
         const rendezvous = "b".repeat(128);
-        const help = helpText({ ...about, platform, agentdir, keysFile, rendezvous, held });
+        const help = helpText({ ...about, platform, shell, agentdir, keysFile, rendezvous, held });
         assert.ok(help.includes(command), help);
         for (const name of ["stay", "leave", "hold", "let in", "copy"])
           assert.ok(help.includes(`[converge] ${name}`), help);

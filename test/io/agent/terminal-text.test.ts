@@ -62,7 +62,7 @@ const others: Record<string, readonly string[]> = {
     "stdout.push(chunk)) master",
   ],
   "src/io/agent/shell/conpty.ts": [
-    "stdout.push(Buffer.from(text))) console.pause",
+    "stdout.push(Buffer.from(shown))) console.pause",
     "stdout.push(null);",
   ],
   // Cleaned where they come in, in sequences of ours.

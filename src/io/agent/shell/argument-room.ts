@@ -3,6 +3,7 @@
  * E2BIG, but the addon for terminals forks first and has nobody to tell. It starts nothing.
  */
 import { readFileSync } from "node:fs";
+import { win32 } from "node:path";
 
 /** What a person reads, behind the name of the program. */
 export const tooLong = "the command, or its environment, is longer than this system allows";
@@ -40,6 +41,15 @@ export function fits(
   // The path of the program is there once more.
   const all = sizes.reduce((sum, size) => sum + size + 8, sizes[0] ?? 0);
   return all <= room.all && sizes.every((size) => size <= room.each);
+}
+
+/** Characters of a command line: CreateProcess takes so many with the NUL, cmd fewer. */
+const lineOnWindows = { all: 32_766, cmd: 8_191 } as const;
+
+/** Whether Windows takes the words as one line; what quoting adds is not counted. */
+export function fitsOnWindows(words: readonly string[]): boolean {
+  const isCmd = win32.basename(words[0] ?? "").toLowerCase() === "cmd.exe";
+  return words.join(" ").length <= (isCmd ? lineOnWindows.cmd : lineOnWindows.all);
 }
 
 /** The room that this program's children have. */

@@ -9,6 +9,7 @@ import { openSync } from "node:fs";
 import { devNull } from "node:os";
 import { basename } from "node:path";
 import { Readable, Writable } from "node:stream";
+import { fitsOnWindows, tooLong } from "./argument-room.ts";
 import { openPipes } from "./pipes.ts";
 import {
   delivered,
@@ -22,6 +23,7 @@ import {
   type Start,
   send,
   sshSignals,
+  toldCode,
 } from "./process.ts";
 
 /** What Node makes by itself. */
@@ -34,6 +36,8 @@ const threePipes = ["pipe", "pipe", "pipe"] as const;
 export function spawnCommand(start: Start, open = openPipes): Process {
   const why = obstacle(start.file, start.cwd);
   if (why) return neverStarted(why, false);
+  if (process.platform === "win32" && !fitsOnWindows([start.file, ...start.args]))
+    return neverStarted({ code: 126, message: `${start.file}: ${tooLong}` }, false);
   const pipes = open();
   let child: ChildProcess;
   try {
@@ -71,7 +75,7 @@ function running(
   let exit: Exit | null = null;
   child.on("error", () => undefined);
   child.on("exit", (code, signal) => {
-    exit = { code, signal: signal ? signal.slice(3) : null };
+    exit = { code: code === null ? null : toldCode(code), signal: signal ? signal.slice(3) : null };
     ended.settle(exit);
     // Node does so with its own; a process left in the background gets no input either way.
     input.destroy();

@@ -2,24 +2,28 @@
  * Conpty: the same as a terminal, on Windows, where node-pty's own JavaScript is used.
  *
  * It delivers its output as text and ends after the last of it. There are no signals: an interrupt
- * is typed as ^C, anything that ends a process kills the tree. Written without a Windows at hand.
+ * is typed as ^C, anything that ends a process kills the tree.
  */
 import { createRequire } from "node:module";
+import { release } from "node:os";
 import { basename, join } from "node:path";
 import { Readable, Writable } from "node:stream";
 import type { IPty } from "@lydell/node-pty";
-import { reasonOf } from "../../../actors/errors.ts";
 import { terminalText } from "../../text.ts";
+import { fitsOnWindows, tooLong } from "./argument-room.ts";
 import { embedded } from "./embedded.ts";
 import {
   delivered,
   type Exit,
+  neverStarted,
   type Process,
   promised,
   type Start,
   sizeOr,
   sshSignals,
+  toldCode,
 } from "./process.ts";
+import { noTerminal } from "./pty.ts";
 import { unpacked } from "./unpack.ts";
 
 /** The size in characters, within 1 to 65535. */
@@ -34,11 +38,36 @@ const typed: Readonly<Record<string, string>> = { INT: "\x03", QUIT: "\x1c" };
 /** ^Z and return: the end of input as Windows programs read it. */
 const endOfInput = "\x1a\r";
 
+/** Windows 10 1809 and Server 2019, the first that have pseudo-consoles. */
+const firstBuild = 17_763;
+
+/** Why this Windows has no terminal to give, as a sentence; null if it has one. */
+export function withoutConsole(): string | null {
+  try {
+    const build = Number(release().split(".")[2]);
+    if (build < firstBuild)
+      throw new Error(`there are none before build ${firstBuild} of Windows, and this is ${build}`);
+    nodePty();
+    return null;
+  } catch (thrown) {
+    return noTerminal(thrown).message;
+  }
+}
+
+/** Control sequences at the start of an output (ECMA-48 5.4). */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they begin with one
+const leading = /^(?:\x1b\[[0-?]*[@-~])+/;
+
 /** Starts `file` on a pseudo-console. Throws an Error if there can be none. */
 export function openConsole(start: ConsoleStart): Process {
+  if (!fitsOnWindows([start.file, ...start.args]))
+    return neverStarted({ code: 126, message: `${start.file}: ${tooLong}` }, true);
   const console = spawnConsole(start);
   const ended = promised<Exit>();
   let isOver = false;
+  /** What is to be read after the console has cleared the screen, which is how it begins. */
+  let early = "";
+  let hasBegun = false;
   const stdout = new Readable({
     read: () => {
       if (!isOver) console.resume();
@@ -49,12 +78,16 @@ export function openConsole(start: ConsoleStart): Process {
     },
   });
   console.onData((text) => {
-    if (!stdout.push(Buffer.from(text))) console.pause();
+    const head = hasBegun ? "" : (leading.exec(text)?.[0] ?? "");
+    const shown = `${head}${early}${text.slice(head.length)}`;
+    hasBegun = true;
+    early = "";
+    if (!stdout.push(Buffer.from(shown))) console.pause();
   });
   console.onExit(({ exitCode }) => {
     isOver = true;
     if (!stdout.destroyed) stdout.push(null);
-    ended.settle({ code: exitCode, signal: null });
+    ended.settle({ code: toldCode(exitCode), signal: null });
   });
 
   function kill(): void {
@@ -99,7 +132,9 @@ export function openConsole(start: ConsoleStart): Process {
       stdout.destroy();
     },
     note(text) {
-      if (!isOver && !stdout.destroyed) stdout.push(terminalText(text));
+      if (isOver || stdout.destroyed) return;
+      if (hasBegun) stdout.push(terminalText(text));
+      else early += terminalText(text);
     },
   };
 }
@@ -110,22 +145,32 @@ function spawnConsole(start: ConsoleStart): IPty {
     const pty = nodePty();
     // cmd.exe has a quoting of its own; its arguments are handed over as one text.
     const given = basename(file).toLowerCase() === "cmd.exe" ? args.join(" ") : [...args];
-    return pty.spawn(file, given, { cwd, env: { ...env }, cols, rows });
+    const opened = pty.spawn(file, given, { cwd, env: { ...env }, cols, rows });
+    const { _agent: agent } = opened as { _agent?: { _getConsoleProcessList?: unknown } };
+    // To learn who is on a console that is to be closed, it would start this program as if it were
+    // Node. Closing it tells all of them; the shell is ended before.
+    if (agent) agent._getConsoleProcessList = () => Promise.resolve([opened.pid]);
+    return opened;
   } catch (thrown) {
-    throw new Error(`No terminal can be opened on this machine: ${reasonOf(thrown)}.`, {
-      cause: thrown,
-    });
+    throw noTerminal(thrown);
   }
 }
 
-let loaded: typeof import("@lydell/node-pty") | null = null;
+type NodePty = typeof import("@lydell/node-pty");
+
+let loaded: NodePty | null = null;
 
 /** node-pty as a package, or unpacked as one: it starts scripts of its own from files. */
-function nodePty(): typeof import("@lydell/node-pty") {
+function nodePty(): NodePty {
   const files = embedded?.[`${process.platform}-${process.arch}`];
   loaded ??= files
-    ? unpacked(files, true, (folder) => createRequire(join(folder, "x.js"))("@lydell/node-pty"))
-    : createRequire(import.meta.url)("@lydell/node-pty");
-  if (!loaded) throw new Error("node-pty is empty");
+    ? unpacked(files, true, (folder) => required(createRequire(join(folder, "x.js"))))
+    : required(createRequire(import.meta.url));
   return loaded;
+}
+
+/** node-pty loads its addon only for the first terminal, which is too late to do without. */
+function required(require: NodeJS.Require): NodePty {
+  require("@lydell/node-pty/requireBinary").requireBinary("conpty.node");
+  return require("@lydell/node-pty");
 }

@@ -70,6 +70,12 @@ export const sshSignals: ReadonlySet<string> = new Set(
  */
 export const openMasters = new Set<number>();
 
+/**
+ * An exit code as a client may be told it. Windows has 32 bits of it, of which many clients look at
+ * the low byte alone: what has failed must not be a 0 there.
+ */
+export const toldCode = (code: number): number => (code !== 0 && (code & 255) === 0 ? 255 : code);
+
 /** A terminal's size is two 16-bit numbers. */
 const largestSize = 65_535;
 

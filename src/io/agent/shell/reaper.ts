@@ -125,12 +125,16 @@ function isAlive(target: number): boolean {
   }
 }
 
+/** Where taskkill is missing or cannot, the leader at least is ended. */
 async function killTrees(pids: readonly number[]): Promise<void> {
   await Promise.all(
     pids.map(
       (pid) =>
         new Promise<void>((resolve) => {
-          execFile("taskkill", ["/T", "/F", "/PID", String(pid)], () => resolve());
+          execFile("taskkill", ["/T", "/F", "/PID", String(pid)], (error) => {
+            if (error) send(pid, "KILL");
+            resolve();
+          });
         }),
     ),
   );

@@ -22,6 +22,8 @@ export interface ShellSearch {
   /** Names or absolute paths from `--shells`, tried before the default search path. */
   readonly first: readonly string[];
   readonly env: Environment;
+  /** Paths that are no good. */
+  readonly passedOver?: ReadonlySet<string>;
   readonly platform?: NodeJS.Platform;
   /** The shell of the account in the passwd file; null if there is none. */
   readonly accountShell?: () => string | null;
@@ -76,7 +78,8 @@ function passwdShell(): string | null {
 /** The absolute path of a shell, or null. Relative paths and relative PATH folders count for nothing. */
 function lookUp(name: string, search: ShellSearch, platform: NodeJS.Platform): string | null {
   const { isAbsolute, join, delimiter } = platform === "win32" ? win32 : posix;
-  const isExecutable = search.isExecutable ?? canExecute;
+  const isProgram = search.isExecutable ?? canExecute;
+  const isExecutable = (path: string): boolean => !search.passedOver?.has(path) && isProgram(path);
   if (isAbsolute(name)) return isExecutable(name) ? name : null;
   if (name === "" || /[/\\]/.test(name)) return null;
   const folders = (variable(search.env, "PATH", platform) ?? usualPath)

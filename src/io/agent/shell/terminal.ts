@@ -13,7 +13,7 @@ import { ReadStream } from "node:tty";
 import { reasonOf } from "../../../actors/errors.ts";
 import { terminalText } from "../../text.ts";
 import { fits, roomHere, tooLong } from "./argument-room.ts";
-import { openConsole } from "./conpty.ts";
+import { openConsole, withoutConsole } from "./conpty.ts";
 import { keyboardOf } from "./keyboard.ts";
 import { statOf } from "./proc.ts";
 import {
@@ -48,7 +48,7 @@ const drainLimitBytes = 1_048_576;
  * One is opened and closed: /dev/pts may be missing, or all terminals taken.
  */
 export function withoutTerminal(): string | null {
-  if (process.platform === "win32") return null;
+  if (process.platform === "win32") return withoutConsole();
   let pty: Pty | string;
   try {
     pty = ptyOrScript();

@@ -9,6 +9,7 @@ import { brotliDecompressSync } from "node:zlib";
 import { reasonOf } from "../../../actors/errors.ts";
 
 function places(): string[] {
+  if (process.platform === "win32") return [tmpdir(), process.cwd()];
   const { TMPDIR, XDG_CACHE_HOME } = process.env;
   const found = [TMPDIR ?? tmpdir(), tmpdir(), "/var/tmp", process.cwd(), "/dev/shm"];
   try {

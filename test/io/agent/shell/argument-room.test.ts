@@ -3,7 +3,13 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { test } from "node:test";
-import { fits, roomHere, roomOn, tooLong } from "../../../../src/io/agent/shell/argument-room.ts";
+import {
+  fits,
+  fitsOnWindows,
+  roomHere,
+  roomOn,
+  tooLong,
+} from "../../../../src/io/agent/shell/argument-room.ts";
 import { openTerminal } from "../../../../src/io/agent/shell/terminal.ts";
 import { all, env } from "../../../support/processes.ts";
 
@@ -17,6 +23,16 @@ for (const [name, platform, limits, want] of [
   ["macOS", "darwin", "", { each: 1_048_576, all: 1_048_576 }],
 ] as const)
   test(`room: ${name}`, () => assert.deepEqual(roomOn(platform, limits), want));
+
+for (const [file, length, want] of [
+  ["C:\\windows\\system32\\cmd.exe", 8_191, true],
+  ["C:\\windows\\system32\\CMD.EXE", 8_192, false],
+  ["C:\\pwsh.exe", 32_766, true],
+  ["C:\\pwsh.exe", 32_767, false],
+] as const)
+  test(`a line of ${length} characters for ${file}: ${want}`, () => {
+    assert.equal(fitsOnWindows([file, "x".repeat(length - file.length - 1)]), want);
+  });
 
 /** Whether the system itself starts it. */
 const starts = (args: readonly string[], env: Record<string, string>): boolean =>
