@@ -78,7 +78,7 @@ test("its size is the client's, and another one ends nothing", async () => {
 
 test("what the help shows for cmd makes a hold, and everybody reads so", async () => {
   const seen = shell();
-  await seen.see("To make it wait:  ");
+  await seen.see("to make the job wait for you:  ");
   const line = await seen.see(/[^\r]+/);
   await seen.see(`${here()}>`);
   const other = shell();

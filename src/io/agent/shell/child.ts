@@ -89,7 +89,7 @@ function running(
     exitedFirst: ended.promise,
     exited: Promise.all([ended.promise, delivered(stdout), delivered(stderr)]).then(([how]) => how),
     resize: () => undefined,
-    note: () => undefined,
+    greet: () => undefined,
     signal(name) {
       if (exit || !sshSignals.has(name)) return;
       if (process.platform === "win32") child.kill();

@@ -9,7 +9,6 @@ import { release } from "node:os";
 import { basename, join } from "node:path";
 import { Readable, Writable } from "node:stream";
 import type { IPty } from "@lydell/node-pty";
-import { terminalText } from "../../text.ts";
 import { fitsOnWindows, tooLong } from "./argument-room.ts";
 import { embedded } from "./embedded.ts";
 import {
@@ -131,10 +130,10 @@ export function openConsole(start: ConsoleStart): Process {
     abandon() {
       stdout.destroy();
     },
-    note(text) {
+    greet(text) {
       if (isOver || stdout.destroyed) return;
-      if (hasBegun) stdout.push(terminalText(text));
-      else early += terminalText(text);
+      if (hasBegun) stdout.push(text);
+      else early += text;
     },
   };
 }

@@ -39,8 +39,11 @@ export interface Process {
   signal(name: string): void;
   /** The channel is gone: stop reading, drop the output, hang up the terminal or close the pipes. */
   abandon(): void;
-  /** Shows a person a text between the output of the shell; nothing without a terminal. */
-  note(text: string): void;
+  /**
+   * Shows a person a clean text before what the shell says, but behind what the terminal itself clears;
+   * nothing without a terminal.
+   */
+  greet(text: string): void;
 }
 
 /** What it takes to start one: an absolute path and the whole environment. */
@@ -161,7 +164,7 @@ export function neverStarted(why: Obstacle, terminal: boolean): Process {
     exited: Promise.all(outputs.map(delivered)).then(() => exit),
     resize: nothing,
     signal: nothing,
-    note: nothing,
+    greet: nothing,
     abandon: () => {
       for (const output of outputs) output.destroy();
     },

@@ -18,7 +18,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { sh } from "../../../actors/words/quoting.ts";
-import { terminalText } from "../../text.ts";
 import { statOf } from "./proc.ts";
 import {
   delivered,
@@ -127,8 +126,8 @@ export function openScript(script: string, start: TerminalStart): Process {
       stdin.destroy();
       stdout.destroy();
     },
-    note: (text) => {
-      if (!isOver && stdout.writable) stdout.write(terminalText(text));
+    greet: (text) => {
+      if (!isOver && stdout.writable) stdout.write(text);
     },
   };
 }

@@ -11,7 +11,6 @@ import { closeSync, readSync } from "node:fs";
 import { Readable } from "node:stream";
 import { ReadStream } from "node:tty";
 import { reasonOf } from "../../../actors/errors.ts";
-import { terminalText } from "../../text.ts";
 import { fits, roomHere, tooLong } from "./argument-room.ts";
 import { openConsole, withoutConsole } from "./conpty.ts";
 import { keyboardOf } from "./keyboard.ts";
@@ -36,9 +35,6 @@ import { withModes } from "./terminal-modes.ts";
 
 /** What a terminal is if the client did not say (RFC 4254 has no default; this one is everybody's). */
 const usual = { cols: 80, rows: 24 } as const;
-
-/** Notices that nobody reads are dropped beyond this; the output itself stops by back-pressure. */
-const noteLimitBytes = 65_536;
 
 /** The kernel holds 12 KB for a terminal; beyond this something is wrong and the end must come. */
 const drainLimitBytes = 1_048_576;
@@ -181,9 +177,8 @@ function openPty({ addon, helperPath }: Pty, start: TerminalStart): Process {
       abandon();
       stdout.destroy();
     },
-    note(text) {
-      if (isClosed || stdout.readableLength > noteLimitBytes) return;
-      stdout.push(terminalText(text));
+    greet(text) {
+      if (!isClosed) stdout.push(text);
     },
   };
 }

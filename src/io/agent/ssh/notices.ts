@@ -28,6 +28,8 @@ export interface NoticesConfig extends NoticeOptions {
   /** Of the client's terminal; 0 is not known. */
   readonly cols: number;
   readonly rows: number;
+  /** Shows a clean text before all that the programs say. */
+  greet(text: string): void;
   /** Tells the programs' terminal its size. */
   resize(cols: number, rows: number): void;
 }
@@ -154,7 +156,8 @@ export function openNotices(config: NoticesConfig, clock: Clock): Notices {
   }
 
   return {
-    greet: (text) => say(isPlain(term) ? terminalText(text) : withPrefixes(terminalText(text))),
+    greet: (text) =>
+      config.greet(isPlain(term) ? terminalText(text) : withPrefixes(terminalText(text))),
     show: ({ text, title }) => {
       if (isClosed || queue.length >= queueMost) return;
       queue.push({ text: plainText(text, lineMost), title });

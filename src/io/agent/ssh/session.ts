@@ -228,8 +228,8 @@ export function serveSession(session: Session, config: SshSessionConfig, clock: 
     const written = Promise.race([gone, carry(channel, child, pty !== null)]);
     if (pty) {
       const { term, cols, rows } = pty;
-      const { resize } = child;
-      const about = { ...config.notices, output: child.stdout, channel, term, cols, rows, resize };
+      const { resize, greet, stdout: output } = child;
+      const about = { ...config.notices, output, channel, term, cols, rows, resize, greet };
       notices = openNotices(about, clock);
       if (kind === "shell") notices.greet(config.welcome());
     }

@@ -163,7 +163,7 @@ test("abandon closes the pipes and lets the command notice", async () => {
   assert.deepEqual(await command.exited, { code: 7, signal: null });
   command.abandon();
   command.resize(80, 24);
-  command.note("nobody sees this");
+  command.greet("nobody sees this");
 });
 
 test("a command inherits no terminal of another session", async () => {

@@ -229,7 +229,7 @@ test("abandon hangs up the shell and everything in the foreground", async () => 
   await until("sleep has gone", () => !runs(sleep));
   terminal.abandon();
   terminal.signal("TERM");
-  terminal.note("nobody reads this");
+  terminal.greet("nobody reads this");
   terminal.stdin.end("nor this");
 });
 
@@ -251,15 +251,15 @@ test("abandon ends the wait for a reader that will never come", async () => {
   await terminal.exited;
 });
 
-test("a notice stands between the output, with its own line ends", async () => {
+test("a greeting stands between the output, as it is", async () => {
   const terminal = sh("stty -echo; echo one; read x; echo two");
   const output = heard(terminal.stdout);
   await until("one", () => output.text() === "one\r\n");
-  terminal.note("[converge] a notice\n");
+  terminal.greet("a greeting\r\n");
   terminal.stdin.write("\n");
   await terminal.exited;
-  assert.equal(output.text(), "one\r\n[converge] a notice\r\ntwo\r\n");
-  terminal.note("too late");
+  assert.equal(output.text(), "one\r\na greeting\r\ntwo\r\n");
+  terminal.greet("too late");
 });
 
 test("300 terminals leave no file open", async () => {

@@ -20,7 +20,8 @@ function opened(more: Partial<NoticesConfig> = {}) {
   output.pipe(channel);
   const looks = { term: "xterm", cols: 80, rows: 24, bell: false, title: false };
   const resize = (cols: number, rows: number): void => void sizes.push(`${cols}x${rows}`);
-  const notices = openNotices({ output, channel, resize, ...looks, ...more }, clock);
+  const greet = (text: string): void => void output.push(text);
+  const notices = openNotices({ output, channel, resize, greet, ...looks, ...more }, clock);
   return {
     notices,
     sizes,
@@ -33,6 +34,18 @@ function opened(more: Partial<NoticesConfig> = {}) {
     },
   };
 }
+test("a greeting is cleaned, whatever is in it", async () => {
+  for (const [term, prefix] of [
+    ["xterm", "\x1b[1m[converge]\x1b[0m"],
+    ["dumb", "[converge]"],
+  ] as const) {
+    const { notices, seen, say } = opened({ term });
+    notices.greet("[converge] \x1b]0;owned\x07\u202eevil\r\n");
+    await say("");
+    assert.equal(seen(), `${prefix} ]0;ownedevil\r\n`);
+  }
+});
+
 const hello = { text: "hello", title: null };
 
 test("the programs get a row less, draw themselves, and then the line comes; after ten seconds it goes", async () => {
