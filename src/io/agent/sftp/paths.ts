@@ -14,13 +14,30 @@ export type LocalPath = Buffer | string;
 
 /**
  * `/C:/dir`, `C:/dir` and `C:\dir` → `C:\dir`; `//server/share` → `\\server\share`; any other
- * path is resolved against `home`, one that begins with `/` against the root of home's drive.
+ * path is resolved against `home`, one that begins with `/` against the root of home's drive. A client
+ * that takes `D:/x` for relative puts its folder before it, and means the drive all the same.
  */
 export function windowsPath(wire: string, home: string): string {
   return win32.resolve(
     home,
-    wire.replace(/^[/\\](?=[A-Za-z]:)/, "").replace(/^[A-Za-z]:$/, "$&\\"),
+    wire.replace(/^(?:.*[/\\])?(?=[A-Za-z]:(?:[/\\]|$))/s, "").replace(/^[A-Za-z]:$/, "$&\\"),
   );
+}
+
+/** Names of devices, with whatever ending ("Naming Files, Paths, and Namespaces" of Windows). */
+const device =
+  /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[1-9\u00b9\u00b2\u00b3]) *(?:\.|$)/i;
+/** What no name has, and what is lost at the end of one. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are among them
+const unfit = /[<>:"|?*\x00-\x1f]|[. ]$/;
+
+/**
+ * Whether all names of a path are such as Windows' own programs can name. Node could make others,
+ * which nobody could open or delete, and `a:b` is a hidden stream of `a`.
+ */
+export function isNameable(local: string): boolean {
+  const names = local.slice(win32.parse(local).root.length).split("\\");
+  return !names.some((name) => device.test(name) || unfit.test(name));
 }
 
 /** `C:\dir` → `/C:/dir`; `\\server\share` → `//server/share`; `\\?\` before either is dropped. */
@@ -32,9 +49,16 @@ export function wireFromWindows(local: string): string {
   return /^[A-Za-z]:/.test(plain) ? `/${plain}` : plain;
 }
 
-/** What a client's path means here; relative ones, and the empty one, are below `home`. */
+/**
+ * What a client's path means here; relative ones, and the empty one, are below `home`. Throws FAILURE
+ * for a name that cannot be on Windows.
+ */
 export function localPath(wire: Buffer, home: string, platform: NodeJS.Platform): LocalPath {
-  if (platform === "win32") return windowsPath(wire.toString(), home);
+  if (platform === "win32") {
+    const local = windowsPath(wire.toString(), home);
+    if (!isNameable(local)) throw new SftpError(codes.FAILURE, "Windows has no such names");
+    return local;
+  }
   if (wire[0] === 0x2f) return wire;
   return Buffer.concat([Buffer.from(`${home}/`), wire]);
 }

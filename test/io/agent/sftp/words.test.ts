@@ -1,11 +1,17 @@
 /** The words of SFTP: packets in whatever chunks, attributes, paths, modes, dates and flags. */
 import assert from "node:assert/strict";
 import { constants } from "node:fs";
+import { win32 } from "node:path";
 import { test } from "node:test";
 import { type Attrs, attributes, takeAttrs } from "../../../../src/io/agent/sftp/attrs.ts";
 import { systemFlags } from "../../../../src/io/agent/sftp/changes.ts";
 import { dateText, modeText } from "../../../../src/io/agent/sftp/listing.ts";
-import { localPath, windowsPath, wireFromWindows } from "../../../../src/io/agent/sftp/paths.ts";
+import {
+  isNameable,
+  localPath,
+  windowsPath,
+  wireFromWindows,
+} from "../../../../src/io/agent/sftp/paths.ts";
 import {
   codes,
   type Packet,
@@ -95,8 +101,34 @@ test("a client's path on Windows", () => {
     ["C:/dir", "C:\\dir"],
     ["C:\\dir", "C:\\dir"],
     ["//server/share/x", "\\\\server\\share\\x"],
+    ["/D:/job/C:/dir", "C:\\dir"],
+    ["/D:/job/C:", "C:\\"],
+    ["/D:/job/C:dir", "D:\\job\\C:dir"],
   ];
   for (const [wire, want] of table) assert.equal(windowsPath(wire, "D:\\job"), want, wire);
+});
+
+test("names that Windows' own programs cannot have are no paths there", () => {
+  const good = ["console", "com0", "comx.txt", ".hold", "a.b c", "con-1", "h\u00e9", "..\\x"];
+  const bad = [
+    "CON",
+    "aux.txt",
+    "nul .txt",
+    "Com1",
+    "lpt\u00b2.log",
+    "CONOUT$",
+    "trail.",
+    "trail ",
+  ];
+  const odd = ["ab:c", "q?", "a*", 'a"', "<a", "a|b", "line\n"];
+  for (const name of good) assert.ok(isNameable(win32.resolve("D:\\job", name)), name);
+  for (const name of [...bad, ...odd]) {
+    assert.ok(!isNameable(`D:\\job\\${name}`), name);
+    assert.ok(!isNameable(`\\\\server\\share\\${name}\\below`), name);
+    assert.throws(() => localPath(Buffer.from(name), "D:\\job", "win32"), {
+      message: "Windows has no such names",
+    });
+  }
 });
 
 test("a Windows path as the client is told it", () => {
