@@ -3,7 +3,8 @@
  * drawing; it knows no session.
  */
 import type { JSX } from "preact";
-import { peerNames, peerRows, peersDate } from "./peers.ts";
+import type { SessionsFor } from "./layout.tsx";
+import { peerNames, peerRows, peersDate, publicList } from "./peers.ts";
 import { Scroll } from "./scroll.tsx";
 
 /** The five steps, in the order in which they happen; the drawing has the same numbers. */
@@ -80,7 +81,8 @@ function Drawing(): JSX.Element {
   );
 }
 
-export function AboutPage(): JSX.Element {
+export function AboutPage({ sessionsFor }: { sessionsFor: SessionsFor }): JSX.Element {
+  const compared = peerRows.filter(([what]) => what !== publicList || sessionsFor !== "nobody");
   return (
     <>
       <h1>A real ssh session into a running CI job</h1>
@@ -92,9 +94,11 @@ export function AboutPage(): JSX.Element {
         <a class="button" href="usage">
           Make my two commands
         </a>{" "}
-        <a class="button plain" href="sessions">
-          See who is connected
-        </a>
+        {sessionsFor !== "nobody" && (
+          <a class="button plain" href="sessions">
+            See who is connected
+          </a>
+        )}
       </p>
       <Drawing />
 
@@ -139,8 +143,18 @@ export function AboutPage(): JSX.Element {
           what its sessions started ends too.
         </li>
         <li>
-          <b>Nothing is stealthy.</b> Who is connected, from where and for how long is public on the{" "}
-          <a href="sessions">sessions page</a>, in metrics and in logs. What they type is nowhere.
+          <b>Nothing is stealthy.</b> Who is connected, from where and for how long is in the job's
+          log, in that of the relay
+          {sessionsFor === "nobody" ? (
+            ". "
+          ) : (
+            <>
+              {" "}
+              and on the <a href="sessions">sessions page</a>
+              {sessionsFor === "everybody" ? ", for everybody to see. " : ". "}
+            </>
+          )}
+          What they type is nowhere.
         </li>
       </ul>
       <p>
@@ -243,7 +257,7 @@ export function AboutPage(): JSX.Element {
             </tr>
           </thead>
           <tbody>
-            {peerRows.map(([what, ...cells]) => (
+            {compared.map(([what, ...cells]) => (
               <tr key={what}>
                 <th scope="row">{what}</th>
                 {cells.map((cell, i) => (

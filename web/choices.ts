@@ -43,7 +43,7 @@ export const defaults: Choices = {
   ci: "github",
   agentOs: "linux",
   clientOs: "linux",
-  idFrom: "fixed",
+  idFrom: "variable",
   id: "",
   runId: "",
   keys: "actor",
@@ -76,12 +76,14 @@ export function readChoices(query: URLSearchParams): Choices {
   const names = <T extends string>(of: Record<T, string>): T[] => Object.keys(of) as T[];
   const ci = one("ci", systemNames, defaults.ci);
   const source = systems[ci].actorKeys ? "actor" : "url";
+  // A link with an id means that one: the job's log and the list of sessions have such links.
+  const idFrom = one("idFrom", ["fixed", "variable"], text("id") ? "fixed" : defaults.idFrom);
   const keyText = text("keyText", longest.keyText);
   return {
     ci,
     agentOs: one("agentOs", names(platforms), defaults.agentOs),
     clientOs: one("clientOs", names(platforms), defaults.clientOs),
-    idFrom: one("idFrom", ["fixed", "variable"], defaults.idFrom),
+    idFrom: systems[ci].id === null ? "fixed" : idFrom,
     id: text("id") || randomId(),
     runId: text("runId"),
     keys: one("keys", names(keySources), source),
@@ -104,9 +106,22 @@ export function writeChoices(choices: Choices): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(choices)) {
     if (value === defaults[name as keyof Choices] || isPrivateKey(String(value))) continue;
+    if (name === (choices.idFrom === "fixed" ? "runId" : "id")) continue;
     query.set(name, value === true ? "1" : String(value));
   }
   return query.toString();
+}
+
+/** Whether they are of a job that runs: only its log, and the list of sessions, have a fingerprint. */
+export const isOfRun = ({ idFrom, runId, fingerprint }: Choices): boolean =>
+  fingerprint !== "" || (idFrom === "variable" && runId !== "");
+
+/** What is still right for the next run; the rest of a run's choices would lead to a job that is gone. */
+export function lasting(choices: Choices): Choices {
+  if (!isOfRun(choices)) return choices;
+  const { runId, fingerprint, idFrom, id } = defaults;
+  const next = { ...choices, runId, fingerprint };
+  return choices.fingerprint && choices.idFrom === "fixed" ? { ...next, idFrom, id } : next;
 }
 
 const duration = /^\d{1,9}[smh]$/;

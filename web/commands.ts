@@ -12,18 +12,25 @@ import {
 } from "../src/actors/words/ssh-command.ts";
 import { type Choices, isPrivateKey, keyLines, type Platform, problemsOf } from "./choices.ts";
 import { type System, systems } from "./systems.ts";
+import { type Admission, type Token, tokenFor } from "./tokens.ts";
 
 export interface Snippet {
   /** Unique on the page. */
   readonly id: string;
   readonly label: string;
   readonly code: string;
+  /** Whether with this command nobody checks the agent's key. */
+  readonly isUnchecked?: boolean;
 }
 
 export interface Commands {
   readonly job: Snippet;
   /** Where the job's snippet goes. */
   readonly where: string;
+  /** What the relay wants of the job's agent, and where that comes from; null where it wants nothing. */
+  readonly admission: string | null;
+  /** What the job itself needs beside that snippet. */
+  readonly beside: Snippet | null;
   readonly install: Snippet;
   readonly client: readonly Snippet[];
   readonly problems: Readonly<Partial<Record<keyof Choices, string>>>;
@@ -31,10 +38,11 @@ export interface Commands {
 
 const shells: Record<Platform, Shell> = { linux: sh, macos: sh, powershell, cmd };
 
-/** All commands; `base` is the relay's URL without a slash at the end. */
-export function commandsFor(choices: Choices, base: string): Commands {
+/** All commands; `base` is the relay's URL without a slash at the end, `admission` whom it lets register. */
+export function commandsFor(choices: Choices, base: string, admission: Admission = null): Commands {
   const system: System = systems[choices.ci];
-  const jobShell = shellOf(choices.agentOs, system);
+  const token = tokenFor(choices.ci, admission);
+  const jobShell = shellOf(choices.agentOs, system, token);
   const problems = { ...problemsOf(choices) };
   for (const name of ["keyUrl", "keyFile", "keyText", "shells"] as const) {
     const what = isUsed(choices, name) ? jobShell.cannot(choices[name]) : null;
@@ -44,8 +52,10 @@ export function commandsFor(choices: Choices, base: string): Commands {
   const script = jobScript(choices, good, base, system, jobShell);
   const id = good(choices.idFrom === "fixed" ? "id" : "runId") || "ID";
   return {
-    job: { id: "job", label: system.label, code: system.wrap(script, jobShell.name) },
+    job: { id: "job", label: system.label, code: system.wrap(script, jobShell.name, token) },
     where: system.where,
+    admission: admissionOf(token, system),
+    beside: choices.ci === "github" && token.kind === "signed" ? permissions : null,
     install: {
       id: "install",
       label: "Once: install wsproxy",
@@ -60,8 +70,29 @@ function isUsed({ keys }: Choices, name: "keyUrl" | "keyFile" | "keyText" | "she
   return name === "shells" || name === `key${keys[0]?.toUpperCase()}${keys.slice(1)}`;
 }
 
-function shellOf(platform: Platform, system: System): Shell {
-  return platform === "cmd" && !system.hasCmd ? powershell : shells[platform];
+/** cmd keeps no program's output but by a trick, so what asks for a token is PowerShell's. */
+function shellOf(platform: Platform, { hasCmd }: System, token: Token): Shell {
+  const isCmd = platform === "cmd" && hasCmd && token.kind !== "signed";
+  return platform === "cmd" && !isCmd ? powershell : shells[platform];
+}
+
+const permissions: Snippet = {
+  id: "permissions",
+  label: "In the same job, beside its steps",
+  code: "permissions:\n  contents: read\n  id-token: write\n",
+};
+
+function admissionOf({ kind }: Token, { label, secret }: System): string | null {
+  switch (kind) {
+    case "none":
+      return null;
+    case "secret":
+      return `This relay lets an agent in by a token, which its administrator has. ${secret}`;
+    case "signed":
+      return `This relay lets an agent in by the token that ${label} signs for the job. The lines below ask for it; there is no secret to keep.`;
+    case "foreign":
+      return `This relay lets in agents of other CI systems only: ${label} has no token that it takes. Ask its administrator for one.`;
+  }
 }
 
 const platformName = ({ name }: Shell): string =>
@@ -77,21 +108,19 @@ function jobScript(
 ): string {
   const { word, filled } = shell;
   const args: string[] = [];
-  if (choices.idFrom === "variable" && system.id) args.push("--id", filled(system.id));
-  else if (good("id")) args.push("--id", word(good("id")));
+  if (choices.idFrom === "variable" && system.id) args.push(`--id ${filled(system.id)}`);
+  else if (good("id")) args.push(`--id ${word(good("id"))}`);
   if (choices.keys === "actor" && system.actorKeys)
-    args.push("--authorized-keys-url", filled(system.actorKeys));
+    args.push(`--authorized-keys-url ${filled(system.actorKeys)}`);
   if (choices.keys === "url" && good("keyUrl"))
-    args.push("--authorized-keys-url", word(new URL(good("keyUrl")).href));
+    args.push(`--authorized-keys-url ${word(new URL(good("keyUrl")).href)}`);
   if (choices.keys === "file" && good("keyFile"))
-    args.push("--authorized-keys", word(good("keyFile")));
+    args.push(`--authorized-keys ${word(good("keyFile"))}`);
   for (const name of ["shells", "timeout", "warn"] as const)
-    if (good(name)) args.push(`--${name}`, word(good(name)));
+    if (good(name)) args.push(`--${name} ${word(good(name))}`);
   if (choices.insecure) args.push("--insecure");
   const keys = choices.keys === "text" && good("keyText") ? keyLines(choices.keyText) : [];
-  return [...keysFile(keys, shell), startLine(args.join(" "), shell, base, choices.insecure)].join(
-    "\n",
-  );
+  return [...keysFile(keys, shell), startLine(args, shell, base, choices.insecure)].join("\n");
 }
 
 /** Writes the pasted keys where the agent looks for them. */
@@ -109,16 +138,26 @@ function keysFile(keys: readonly string[], { name, word }: Shell): string[] {
   }
 }
 
-function startLine(args: string, { name, word }: Shell, base: string, insecure: boolean): string {
+/** `args` are flags with their values. */
+function startLine(
+  args: readonly string[],
+  { name, word }: Shell,
+  base: string,
+  insecure: boolean,
+): string {
   const script = word(`${base}/agent.${name === "sh" ? "sh" : "ps1"}`);
   switch (name) {
-    case "sh":
-      return `{ curl -fsSL${insecure ? "k" : ""} ${script} || wget -qO-${insecure ? " --no-check-certificate" : ""} ${script} || echo exit 3; } |
-  sh -s -- ${args}`;
+    case "sh": // in lines that a narrow column can hold
+      return [
+        `{ curl -fsSL${insecure ? "k" : ""} ${script} ||`,
+        `  wget -qO-${insecure ? " --no-check-certificate" : ""} ${script} ||`,
+        "  echo exit 3; } |",
+        ["  sh -s --", ...args].join(" \\\n    "),
+      ].join("\n");
     case "powershell":
       return `& ([scriptblock]::Create((Invoke-RestMethod ${insecure ? "-SkipCertificateCheck " : ""}${script}))) ${args}`;
     case "cmd":
-      return `curl -fsSL${insecure ? "k" : ""}o "%TEMP%\\agent.ps1" ${script} && powershell -NoProfile -ExecutionPolicy Bypass -File "%TEMP%\\agent.ps1" ${args}`;
+      return `curl -fsSL${insecure ? "k" : ""}o "%TEMP%\\agent.ps1" ${script} && powershell -NoProfile -ExecutionPolicy Bypass -File "%TEMP%\\agent.ps1" ${args.join(" ")}`;
   }
 }
 
@@ -161,7 +200,9 @@ function clientSnippets(
     .join(" ");
   const alias = `${id}.converge`;
   const rsync = ["ssh", ...options.map(rsyncWord)].join(" ");
-  return [
+  const file = isUnix ? "~/.ssh/config" : "%USERPROFILE%\\.ssh\\config";
+  const isUnchecked = !fingerprint;
+  const snippets: Snippet[] = [
     { id: "ssh", label: "ssh", code: `ssh ${words} job@${id}\n` },
     { id: "sftp", label: "sftp", code: `sftp ${words} job@${id}\n` },
     { id: "scp", label: "scp: a file from the job", code: `scp ${words} job@${id}:build.log .\n` },
@@ -176,7 +217,7 @@ function clientSnippets(
       : []),
     {
       id: "config",
-      label: isUnix ? "~/.ssh/config" : "%USERPROFILE%\\.ssh\\config",
+      label: `${file}, for this job: ssh ${alias}`,
       code: sshConfig(alias, id, to),
     },
     {
@@ -184,5 +225,13 @@ function clientSnippets(
       label: "VS Code, with that block",
       code: `code --remote ssh-remote+${alias} /\n`,
     },
+    {
+      id: "config-all",
+      label: `${file}, once for every job: ssh ID.converge`,
+      code: sshConfig("*.converge", null, { ...to, clientUrl: base, fingerprint: null }),
+    },
   ];
+  return snippets.map((snippet) =>
+    snippet.id === "config-all" || isUnchecked ? { ...snippet, isUnchecked: true } : snippet,
+  );
 }

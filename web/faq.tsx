@@ -2,6 +2,7 @@
  * FAQ: honest answers, the threat model among them. Text only.
  */
 import type { ComponentChildren, JSX } from "preact";
+import type { SessionsFor } from "./layout.tsx";
 import { Scroll } from "./scroll.tsx";
 
 /** `id` is what links point at. */
@@ -14,7 +15,26 @@ function Question(props: { id: string; ask: string; children: ComponentChildren 
   );
 }
 
-export function FaqPage(): JSX.Element {
+/** Why one may, or may not, see who is there: as this relay has it. */
+const seeing: Record<SessionsFor, { ask: string; answer: string }> = {
+  everybody: {
+    ask: "Why is the list of sessions public?",
+    answer:
+      "So that nobody can be in a job unseen. It shows that a session exists, never what happens in it. Host names, user names and key comments appear there: choose ones that you may show.",
+  },
+  "holders of the token": {
+    ask: "Who sees the list of sessions?",
+    answer:
+      "Who has the token of its page. It shows that a session exists, never what happens in it: host names, user names and key comments, so choose ones that you may show.",
+  },
+  nobody: {
+    ask: "Who sees which sessions there are?",
+    answer:
+      "The administrator of this relay, in its log, and the people in a session, who are told who comes and goes. There is no list of them here.",
+  },
+};
+
+export function FaqPage({ sessionsFor }: { sessionsFor: SessionsFor }): JSX.Element {
   return (
     <>
       <h1>Questions</h1>
@@ -58,7 +78,11 @@ export function FaqPage(): JSX.Element {
               </tr>
               <tr>
                 <td>See ids, addresses, host names, times, sizes, the rhythm of keystrokes</td>
-                <td>Yes. Ids, hosts and addresses are shown to everybody here.</td>
+                <td>
+                  Yes.{" "}
+                  {sessionsFor === "everybody" &&
+                    "Ids, hosts and addresses are shown to everybody here."}
+                </td>
               </tr>
               <tr>
                 <td>Cut, delay or refuse connections</td>
@@ -98,12 +122,8 @@ export function FaqPage(): JSX.Element {
           the options of each key narrow it.
         </p>
       </Question>
-      <Question id="public" ask="Why is the list of sessions public?">
-        <p>
-          So that nobody can be in a job unseen. It shows that a session exists, never what happens
-          in it. Host names, user names and key comments appear there: choose ones that you may
-          show.
-        </p>
+      <Question id="public" ask={seeing[sessionsFor].ask}>
+        <p>{seeing[sessionsFor].answer}</p>
       </Question>
       <Question id="privacy" ask="What does this site keep about me?">
         <p>
@@ -124,8 +144,15 @@ export function FaqPage(): JSX.Element {
       <Question id="no-agent" ask="wsproxy says that there is no such agent">
         <p>
           The job has not come so far, has ended, or got another id because this one was taken. Look
-          at the <a href="sessions">sessions page</a>. <code>wsproxy --wait 30m</code> waits for a
-          job that is still in the queue.
+          at{" "}
+          {sessionsFor === "nobody" ? (
+            "the job's log"
+          ) : (
+            <>
+              the <a href="sessions">sessions page</a>
+            </>
+          )}
+          . <code>wsproxy --wait 30m</code> waits for a job that is still in the queue.
         </p>
       </Question>
       <Question id="mismatch" ask="wsproxy says that the host key is another one">

@@ -6,6 +6,9 @@ export const peersDate = "November 2026";
 
 export const peerNames = ["Converge", "tmate", "upterm", "sshx", "Breakpoint"] as const;
 
+/** What is no difference where the relay shows nobody who is there. */
+export const publicList = "Public list of sessions";
+
 /** What is compared, then a cell for each of `peerNames`. */
 export const peerRows: readonly (readonly [string, string, string, string, string, string])[] = [
   [
@@ -58,7 +61,7 @@ export const peerRows: readonly (readonly [string, string, string, string, strin
     "no",
     "fixed time, can be extended",
   ],
-  ["Public list of sessions", "yes", "no", "no", "no", "no"],
+  [publicList, "yes", "no", "no", "no", "no"],
   ["Several people on one screen", "no (tmux in it works)", "yes", "yes", "yes", "no"],
   ["Terminal in the browser", "no", "it had one", "no", "yes", "no"],
   [

@@ -17,6 +17,7 @@ import {
   type SessionsFor,
 } from "./layout.tsx";
 import { SessionsPage } from "./sessions.tsx";
+import type { Admission } from "./tokens.ts";
 import { UsagePage } from "./usage.tsx";
 
 interface Facts {
@@ -24,6 +25,7 @@ interface Facts {
   readonly query: string;
   readonly sessions: RosterPage & { readonly at: string };
   readonly sessionsFor: SessionsFor;
+  readonly admission: Admission;
   readonly files: readonly Download[];
 }
 
@@ -55,15 +57,19 @@ function assetsOf(page: PageName, manifest: Manifest): PageAssets {
 }
 
 const contents: Record<PageName, (facts: Facts) => JSX.Element> = {
-  about: () => <AboutPage />,
-  usage: ({ query, base }) => (
-    <UsagePage choices={readChoices(new URLSearchParams(query))} base={base} />
+  about: ({ sessionsFor }) => <AboutPage sessionsFor={sessionsFor} />,
+  usage: ({ query, base, admission }) => (
+    <UsagePage
+      choices={readChoices(new URLSearchParams(query))}
+      base={base}
+      admission={admission}
+    />
   ),
   sessions: ({ sessions, base }) => (
     <SessionsPage shown={sessions} atMs={Date.parse(sessions.at)} base={base} />
   ),
   downloads: ({ files, base }) => <DownloadsPage files={files} base={base} />,
-  faq: () => <FaqPage />,
+  faq: ({ sessionsFor }) => <FaqPage sessionsFor={sessionsFor} />,
 };
 
 /** The site with the assets of one build. `version` is shown in the footer. */

@@ -3,6 +3,7 @@
  * script goes, not what is in it.
  */
 import type { Shell } from "../src/actors/words/quoting.ts";
+import { type Token, tokenLines, variable } from "./tokens.ts";
 
 export interface System {
   readonly label: string;
@@ -14,8 +15,10 @@ export interface System {
   readonly actorKeys: string | null;
   /** Whether it runs cmd on Windows; PowerShell stands in where it does not. */
   readonly hasCmd: boolean;
-  /** The script in the system's syntax. */
-  wrap(script: string, shell: Shell["name"]): string;
+  /** Where its people keep a shared token, as a sentence. */
+  readonly secret: string;
+  /** The script in the system's syntax, with what brings the token to it. */
+  wrap(script: string, shell: Shell["name"], token: Token): string;
 }
 
 /** Lines of a YAML literal block (YAML 1.2.2, 8.1.2), `depth` spaces deep. */
@@ -42,13 +45,18 @@ function unlessFailed(
 /** Jenkins' Groovy: in a literal of three single quotes only `\` and `'` mean something. */
 const groovy = (script: string): string => script.replaceAll("\\", "\\\\").replaceAll("'", "\\'");
 
+/** Lines that are there only if the relay wants that kind of token. */
+const ifKind = (kind: Token["kind"], token: Token, lines: string): string =>
+  token.kind === kind ? lines : "";
+
 /** A step of Drone, and of Woodpecker, which came from it. */
-const containerStep = (script: string): string => `- name: converge
+const containerStep = (script: string, token: Token): string => `- name: converge
   image: debian:stable
-  commands:
+${ifKind("secret", token, `  environment:\n    ${variable}:\n      from_secret: converge_register_token\n`)}  commands:
     - |
 ${block(script, 6)}`;
 
+const containerSecret = "Keep the token as the repository's secret converge_register_token.";
 const containerSteps = "Put it after the step that fails, with that step's image.";
 
 export const systems = {
@@ -58,11 +66,12 @@ export const systems = {
     id: "gh-{GITHUB_RUN_ID}-{GITHUB_RUN_ATTEMPT}",
     actorKeys: "{GITHUB_SERVER_URL}/{GITHUB_ACTOR}.keys",
     hasCmd: true,
-    wrap: (script, shell) => `- name: Converge
+    secret: `Keep the token as a secret ${variable} of the repository or the organisation.`,
+    wrap: (script, shell, token) => `- name: Converge
   if: failure()
   shell: ${shell}
-  run: |
-${block(script, 4)}
+${ifKind("secret", token, `  env:\n    ${variable}: \${{ secrets.${variable} }}\n`)}  run: |
+${block(tokenLines("github", token, shell) + script, 4)}
 `,
   },
   gitlab: {
@@ -71,8 +80,9 @@ ${block(script, 4)}
     id: "gl-{CI_JOB_ID}",
     actorKeys: "{CI_SERVER_URL}/{GITLAB_USER_LOGIN}.keys",
     hasCmd: false,
-    wrap: (script, shell) => `my-job:
-  variables:
+    secret: `Keep the token as a masked CI/CD variable ${variable} of the project or group; jobs have it by themselves.`,
+    wrap: (script, shell, token) => `my-job:
+${token.kind === "signed" ? `  id_tokens:\n    ${variable}:\n      aud: ${JSON.stringify(token.audience)}\n` : ""}  variables:
     RUNNER_AFTER_SCRIPT_TIMEOUT: 55m
   after_script:
     - |
@@ -85,14 +95,25 @@ ${block(`${unlessFailed(shell, "CI_JOB_STATUS", "is", "failed")}\n${script}`, 6)
     id: "{BUILD_TAG}",
     actorKeys: null,
     hasCmd: true,
-    wrap: (script, shell) => `post {
-  failure {
-    ${{ sh: "sh", powershell: "powershell", cmd: "bat" }[shell]} '''
+    secret:
+      "Keep the token as a credential of the kind “secret text” with the id converge-register-token.",
+    wrap: (script, shell, token) => {
+      const step = `    ${{ sh: "sh", powershell: "powershell", cmd: "bat" }[shell]} '''
 ${groovy(script)}
 '''
-  }
-}
-`,
+`;
+      // Its signed tokens are credentials too (OpenID Connect Provider).
+      const isOpen = token.kind === "none" || token.kind === "foreign";
+      const inside = isOpen
+        ? step
+        : `    withCredentials([string(
+      credentialsId: 'converge-register-token',
+      variable: '${variable}'
+    )]) {
+${step}    }
+`;
+      return `post {\n  failure {\n${inside}  }\n}\n`;
+    },
   },
   circleci: {
     label: "CircleCI",
@@ -100,13 +121,14 @@ ${groovy(script)}
     id: "circle-{CIRCLE_WORKFLOW_JOB_ID}",
     actorKeys: "https://github.com/{CIRCLE_USERNAME}.keys",
     hasCmd: true,
-    wrap: (script, shell) => `- run:
+    secret: `Keep the token as the environment variable ${variable} of the project, or of a context that the job uses.`,
+    wrap: (script, shell, token) => `- run:
     name: Converge
     when: on_fail
     shell: ${{ sh: "/bin/sh -e", powershell: "powershell.exe", cmd: "cmd.exe" }[shell]}
     no_output_timeout: 1h
     command: |
-${block(script, 6)}
+${block(tokenLines("circleci", token, shell) + script, 6)}
 `,
   },
   azure: {
@@ -115,11 +137,12 @@ ${block(script, 6)}
     id: "azure-{BUILD_BUILDID}-{SYSTEM_JOBATTEMPT}",
     actorKeys: null,
     hasCmd: true,
-    wrap: (script, shell) => `- ${shell === "powershell" ? "powershell" : "script"}: |
+    secret: `Keep the token as a secret variable ${variable} of the pipeline.`,
+    wrap: (script, shell, token) => `- ${shell === "powershell" ? "powershell" : "script"}: |
 ${block(script, 4)}
   displayName: Converge
   condition: failed()
-`,
+${ifKind("secret", token, `  env:\n    ${variable}: $(${variable})\n`)}`,
   },
   bitbucket: {
     label: "Bitbucket Pipelines",
@@ -127,9 +150,10 @@ ${block(script, 4)}
     id: "bb-{BITBUCKET_REPO_SLUG}-{BITBUCKET_BUILD_NUMBER}",
     actorKeys: null,
     hasCmd: false,
-    wrap: (script, shell) => `after-script:
+    secret: `Keep the token as a secured variable ${variable} of the repository or workspace; steps have it by themselves.`,
+    wrap: (script, shell, token) => `${ifKind("signed", token, "oidc: true\n")}after-script:
   - |
-${block(`${unlessFailed(shell, "BITBUCKET_EXIT_CODE", "is not", "0")}\n${script}`, 4)}
+${block(`${unlessFailed(shell, "BITBUCKET_EXIT_CODE", "is not", "0")}\n${tokenLines("bitbucket", token, shell)}${script}`, 4)}
 `,
   },
   buildkite: {
@@ -139,8 +163,9 @@ ${block(`${unlessFailed(shell, "BITBUCKET_EXIT_CODE", "is not", "0")}\n${script}
     id: "bk-{BUILDKITE_JOB_ID}",
     actorKeys: null,
     hasCmd: true,
-    wrap: (script, shell) =>
-      `${unlessFailed(shell, "BUILDKITE_COMMAND_EXIT_STATUS", "is not", "0")}\n${script}\n`,
+    secret: `Keep the token as a Buildkite secret ${variable}.`,
+    wrap: (script, shell, token) =>
+      `${unlessFailed(shell, "BUILDKITE_COMMAND_EXIT_STATUS", "is not", "0")}\n${tokenLines("buildkite", token, shell)}${script}\n`,
   },
   drone: {
     label: "Drone",
@@ -148,7 +173,8 @@ ${block(`${unlessFailed(shell, "BITBUCKET_EXIT_CODE", "is not", "0")}\n${script}
     id: "drone-{DRONE_REPO_NAME}-{DRONE_BUILD_NUMBER}",
     actorKeys: null,
     hasCmd: false,
-    wrap: (script) => `${containerStep(script)}
+    secret: containerSecret,
+    wrap: (script, _shell, token) => `${containerStep(script, token)}
   when:
     status: [failure]
 `,
@@ -159,7 +185,8 @@ ${block(`${unlessFailed(shell, "BITBUCKET_EXIT_CODE", "is not", "0")}\n${script}
     id: "wp-{CI_REPO_NAME}-{CI_PIPELINE_NUMBER}",
     actorKeys: null,
     hasCmd: false,
-    wrap: (script) => `${containerStep(script)}
+    secret: containerSecret,
+    wrap: (script, _shell, token) => `${containerStep(script, token)}
   when:
     - status: [failure]
 `,
@@ -170,6 +197,7 @@ ${block(`${unlessFailed(shell, "BITBUCKET_EXIT_CODE", "is not", "0")}\n${script}
     id: null,
     actorKeys: null,
     hasCmd: true,
+    secret: `Put the token into the environment variable ${variable} first, from wherever the CI keeps secrets.`,
     wrap: (script) => `${script}\n`,
   },
 } as const satisfies Record<string, System>;

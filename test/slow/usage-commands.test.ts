@@ -1,7 +1,7 @@
 /** The commands of the usage page as a person pastes them: wsproxy.sh, ssh, scp, rsync. */
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { type Choices, defaults } from "../../web/choices.ts";
 import { commandsFor } from "../../web/commands.ts";
@@ -62,43 +62,65 @@ describe("wsproxy.sh", () => {
   });
 });
 
-test("the usage page's own commands bring a person into the job", async () => {
-  const { dir, keyFile } = jobFolder();
-  const keyText = readFileSync(join(dir, ".authorized_keys"), "utf8").trim();
-  rmSync(join(dir, ".authorized_keys"));
-  const choices: Choices = {
-    ...defaults,
-    ci: "shell",
-    id: "from-the-page",
-    keys: "text",
-    keyText,
-    timeout: "5m",
-  };
-  const { job, install, client, problems } = commandsFor(choices, relay.url);
-  assert.deepEqual(problems, {});
-  const env = { ...clean, HOME: dir, PATH: `${dir}/.local/bin:${clean.PATH}` };
-  const agent = program("sh", ["-c", job.code], { cwd: dir, env });
-  await agent.see("rendez-vous id   from-the-page");
-  writeFileSync(join(dir, ".hold"), "");
-  assert.equal((await run("sh", ["-c", install.code], { env })).status, 0);
-  const code = (id: string) => client.find((one) => one.id === id)?.code.trim() ?? "";
-  const key = `-F/dev/null -i ${keyFile} -oIdentitiesOnly=yes`;
-  const person = await run("sh", ["-c", `${code("ssh")} ${key} echo hello`], { cwd: dir, env });
-  assert.deepEqual([person.status, person.stdout.toString()], [0, "hello\n"], person.stderr);
-  writeFileSync(join(dir, "build.log"), "it failed\n");
-  const into = folder();
-  const copy = code("scp").replace("scp ", `scp ${key} `);
-  assert.equal((await run("sh", ["-c", copy], { cwd: into, env })).status, 0);
-  assert.equal(readFileSync(join(into, "build.log"), "utf8"), "it failed\n");
-  mkdirSync(join(dir, "build"));
-  writeFileSync(join(dir, "build/x"), "x");
-  const sync = code("rsync").replace("'ssh ", `'ssh ${key} `);
-  const synced = await run("sh", ["-c", sync], { cwd: into, env });
-  assert.equal(synced.status, 0, synced.stderr);
-  assert.equal(readFileSync(join(into, "build/x"), "utf8"), "x");
-  writeFileSync(join(into, "config"), code("config"));
-  const short = `ssh -F config -i ${keyFile} -oIdentitiesOnly=yes from-the-page.converge echo short`;
-  assert.equal((await run("sh", ["-c", short], { cwd: into, env })).stdout.toString(), "short\n");
-  rmSync(join(dir, ".hold")); // nobody is there, so the job goes on
-  await ended(agent);
-});
+for (const kind of ["open", "closed"] as const)
+  test(`the usage page's own commands bring a person into the job, on a relay that is ${kind}`, async () => {
+    const token = "a-token-that-is-long-enough";
+    const policy = join(folder(), "policy.json");
+    writeFileSync(join(dirname(policy), "agents.token"), token);
+    writeFileSync(policy, JSON.stringify({ register: [{ tokenFile: "agents.token" }] }));
+    const isOpen = kind === "open";
+    const at = isOpen ? relay : await relayProgram(["--policy", policy]);
+    const { dir, keyFile } = jobFolder();
+    const keyText = readFileSync(join(dir, ".authorized_keys"), "utf8").trim();
+    rmSync(join(dir, ".authorized_keys"));
+    const choices: Choices = {
+      ...defaults,
+      ci: "shell",
+      idFrom: "fixed",
+      id: "from-the-page",
+      keys: "text",
+      keyText,
+      timeout: "5m",
+    };
+    const { job, install, client, problems } = commandsFor(
+      choices,
+      at.url,
+      isOpen ? null : { tokens: true, issuers: [] },
+    );
+    assert.deepEqual(problems, {});
+    const env = { ...clean, HOME: dir, PATH: `${dir}/.local/bin:${clean.PATH}` };
+    // What `admission` says of a plain shell.
+    const inJob = isOpen ? env : { ...env, CONVERGE_REGISTER_TOKEN: token };
+    const agent = program("sh", ["-c", job.code], { cwd: dir, env: inJob });
+    await agent.see("rendez-vous id   from-the-page");
+    writeFileSync(join(dir, ".hold"), "");
+    assert.equal((await run("sh", ["-c", install.code], { env })).status, 0);
+    const code = (id: string) => client.find((one) => one.id === id)?.code.trim() ?? "";
+    const key = `-F/dev/null -i ${keyFile} -oIdentitiesOnly=yes`;
+    const person = await run("sh", ["-c", `${code("ssh")} ${key} echo hello`], { cwd: dir, env });
+    assert.deepEqual([person.status, person.stdout.toString()], [0, "hello\n"], person.stderr);
+    writeFileSync(join(dir, "build.log"), "it failed\n");
+    const into = folder();
+    const copy = code("scp").replace("scp ", `scp ${key} `);
+    assert.equal((await run("sh", ["-c", copy], { cwd: into, env })).status, 0);
+    assert.equal(readFileSync(join(into, "build.log"), "utf8"), "it failed\n");
+    mkdirSync(join(dir, "build"));
+    writeFileSync(join(dir, "build/x"), "x");
+    const sync = code("rsync").replace("'ssh ", `'ssh ${key} `);
+    const synced = await run("sh", ["-c", sync], { cwd: into, env });
+    assert.equal(synced.status, 0, synced.stderr);
+    assert.equal(readFileSync(join(into, "build/x"), "utf8"), "x");
+    const listed = await run("sh", ["-c", code("sftp").replace("sftp ", `sftp -b- ${key} `)], {
+      ...{ cwd: into, env },
+      input: "ls build.log\n",
+    });
+    assert.match(listed.stdout.toString(), /\nbuild\.log\s*\n/, listed.stderr);
+    for (const block of ["config", "config-all"]) {
+      writeFileSync(join(into, "config"), code(block));
+      const short = `ssh -F config -i ${keyFile} -oIdentitiesOnly=yes from-the-page.converge echo short`;
+      const said = await run("sh", ["-c", short], { cwd: into, env });
+      assert.equal(said.stdout.toString(), "short\n", said.stderr);
+    }
+    rmSync(join(dir, ".hold")); // nobody is there, so the job goes on
+    await ended(agent);
+  });

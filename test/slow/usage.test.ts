@@ -1,5 +1,8 @@
 /** The usage page's form in a real browser: live, remembered, shared, and without JavaScript. */
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { inaccessible, openBrowser, openPage } from "../support/browser.ts";
@@ -34,11 +37,18 @@ describe("the form", () => {
     assert.equal(await page.locator("#submit").isVisible(), false);
     await page.getByLabel("CI system").selectOption("GitLab CI");
     assert.match(await code(page, "job"), /^my-job:\n/);
+    await page.getByLabel("This one").check();
     await page.getByLabel("Id", { exact: true }).fill("my id");
     await page.getByText("An id is 1 to 128 of A-Z").waitFor();
+    const id = page.getByRole("textbox", { name: "Id", description: /^An id is 1 to 128/ });
+    assert.equal(await id.getAttribute("aria-invalid"), "true");
+    await page.getByRole("alert").getByRole("link", { name: "Id", exact: true }).click();
+    assert.equal(new URL(page.url()).hash, "#id");
+    assert.deepEqual(await inaccessible(page), []);
     await page.getByLabel("Id", { exact: true }).fill("my-id");
     await page.getByLabel("A URL").check();
     await page.getByLabel("URL of public keys").fill("https://x.example/it's.keys");
+    await page.getByText("Time-outs, shells").click();
     await page.getByLabel("End after so long without activity").fill("1h");
     assert.equal(
       await code(page, "job"),
@@ -48,8 +58,13 @@ describe("the form", () => {
   after_script:
     - |
       [ "$CI_JOB_STATUS" = failed ] || exit 0
-      { curl -fsSL ${base}/agent.sh || wget -qO- ${base}/agent.sh || echo exit 3; } |
-        sh -s -- --id my-id --authorized-keys-url 'https://x.example/it'\\''s.keys' --timeout 1h
+      { curl -fsSL ${base}/agent.sh ||
+        wget -qO- ${base}/agent.sh ||
+        echo exit 3; } |
+        sh -s -- \\
+          --id my-id \\
+          --authorized-keys-url 'https://x.example/it'\\''s.keys' \\
+          --timeout 1h
 `,
     );
     await page.getByRole("button", { name: "Copy ssh", exact: true }).click();
@@ -71,6 +86,7 @@ describe("the form", () => {
     await first.page.goto(`${base}/usage`);
     await first.page.waitForSelector("html.js");
     await first.page.getByLabel("CI system").selectOption("Jenkins");
+    await first.page.getByText("Time-outs, shells").click();
     await first.page.getByLabel("Shells to try first").fill("zsh,ü'");
     const want = await code(first.page, "job");
     const link = await code(first.page, "link");
@@ -84,7 +100,10 @@ describe("the form", () => {
     // A stranger's link must not fill in the form for a year.
     await second.page.goto(`${base}/usage`);
     assert.match(await code(second.page, "job"), /^- name: Converge\n/);
+    // An id of one's own is kept, or the job and ssh would come to have two.
+    await second.page.getByLabel("This one").check();
     const id = await second.page.getByLabel("Id", { exact: true }).inputValue();
+    assert.match(id, /^[a-z0-9-]{19}$/);
     await second.page.goto(`${base}/usage`);
     assert.equal(await second.page.getByLabel("Id", { exact: true }).inputValue(), id);
     await second.page.getByLabel("CI system").selectOption("Jenkins");
@@ -109,6 +128,7 @@ describe("the form", () => {
     await page.goto(`${base}/usage`);
     assert.equal(await page.getByRole("button", { name: /Copy/ }).count(), 0);
     await page.getByLabel("CI system").selectOption("CircleCI");
+    await page.getByLabel("This one").check();
     await page.getByLabel("Id", { exact: true }).fill("no-js");
     await page.getByLabel("These keys").check();
     await page.locator("#keyText").fill(`${world.publicKey}\n`);
@@ -147,6 +167,71 @@ describe("the form", () => {
   });
 });
 
+test("the link of a job's log opens with the way into that job, on a phone above the form", async () => {
+  const fingerprint = `SHA256:${"a/b+".repeat(10)}abc`;
+  const link = `${base}/usage?${new URLSearchParams({ id: "gh-17-1", fingerprint })}`;
+  for (const javaScriptEnabled of [true, false]) {
+    const { page, context, faults } = await openPage(browser, {
+      javaScriptEnabled,
+      viewport: { width: 390, height: 844 },
+    });
+    await page.goto(link);
+    assert.match(
+      await code(page, "ssh"),
+      new RegExp(`--fingerprint \\S{7}${"a/b\\+".repeat(10)}abc .*/client/gh-17-1'`),
+    );
+    const top = async (selector: string) => (await page.locator(selector).boundingBox())?.y ?? -1;
+    const [install, ssh, form] = [await top("#install"), await top("#ssh"), await top("#choices")];
+    assert.ok(install > 0 && install < ssh && ssh < 844 && ssh < form, `${install} ${ssh} ${form}`);
+    assert.equal(await page.locator("#job").isVisible(), false);
+    await page.getByText("Put it into another job").click();
+    assert.equal(await page.locator("#job").isVisible(), true);
+    assert.deepEqual(await faults(), []);
+    // Of one run: the next visit is none of its business.
+    await page.goto(`${base}/usage`);
+    assert.equal(await page.getByLabel("Host key fingerprint").inputValue(), "");
+    assert.equal(await page.locator("#job").isVisible(), true);
+    await context.close();
+  }
+});
+
+test("a closed relay's page brings the token into each CI's lines, live and without a link to sessions", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "converge-policy-"));
+  writeFileSync(join(folder, "agents.token"), "0123456789abcdef0123");
+  const policy = join(folder, "policy.json");
+  writeFileSync(
+    policy,
+    JSON.stringify({ register: [{ tokenFile: "agents.token" }], sessions: "off" }),
+  );
+  const closed = await meet(null, { policy });
+  const { page, context, faults } = await openPage(browser);
+  try {
+    const at = closed.relay.url.href.replace(/\/$/, "");
+    await page.goto(`${at}/usage`);
+    await page.waitForSelector("html.js");
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: GitHub's own
+    const secret = "${{ secrets.CONVERGE_REGISTER_TOKEN }}";
+    assert.ok((await code(page, "job")).includes(secret));
+    await page.getByLabel("CI system").selectOption("Jenkins");
+    await page.getByText("secret text").waitFor();
+    assert.match(await code(page, "job"), /withCredentials/);
+    assert.deepEqual(await inaccessible(page), []);
+    for (const path of ["", "usage", "downloads", "faq"]) {
+      const html = await (await fetch(`${at}/${path}`)).text();
+      assert.doesNotMatch(
+        html,
+        /href="[^"]*sessions|sessions page|public list|shown to everybody/i,
+        path,
+      );
+    }
+    assert.deepEqual(await faults(), []);
+  } finally {
+    await context.close();
+    await closed.close();
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test("a hostile link shows text and nothing else", async () => {
   const { page, context, faults } = await openPage(browser);
   const bad = `<img src=x onerror="document.title='gone'"></pre><script>document.title='gone'</script>`;
@@ -173,6 +258,7 @@ describe("behind nginx, under a path, as a relay that trusts it", () => {
         await page.waitForSelector("html.js");
       }
       await go(page, "Usage");
+      await page.getByLabel("This one").check();
       await page.getByLabel("Id", { exact: true }).fill("through-nginx");
       assert.match(await code(page, "job"), new RegExp(`curl -fsSL ${at}/agent\\.sh `));
       assert.match(await code(page, "ssh"), new RegExp(`wsproxy ${at}/client/through-nginx'`));

@@ -3,7 +3,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { looksDerived } from "../../src/io/protocol/identity.ts";
 import { isRendezvousId } from "../../src/io/protocol/wire.ts";
-import { type Choices, defaults, randomId, readChoices, writeChoices } from "../../web/choices.ts";
+import {
+  type Choices,
+  defaults,
+  lasting,
+  randomId,
+  readChoices,
+  writeChoices,
+} from "../../web/choices.ts";
 
 const read = (query: string): Choices => readChoices(new URLSearchParams(query));
 
@@ -12,9 +19,9 @@ test("what is written is read back", () => {
     ci: "gitlab",
     agentOs: "macos",
     clientOs: "cmd",
-    idFrom: "variable",
+    idFrom: "fixed",
     id: "x",
-    runId: "gl-17",
+    runId: "",
     keys: "text",
     keyUrl: "https://x/?a=b&c=d#e",
     keyFile: "a b/ü",
@@ -26,6 +33,25 @@ test("what is written is read back", () => {
     fingerprint: "SHA256:x",
   };
   assert.deepEqual(read(writeChoices(choices)), choices);
+  const { id, ...rest } = { ...choices, idFrom: "variable" as const, runId: "gl-17" };
+  const { id: _, ...again } = read(writeChoices({ ...rest, id }));
+  assert.deepEqual(again, rest);
+});
+
+test("the id is of the CI's variables where there are any, and the one of a link that has one", () => {
+  assert.deepEqual(
+    ["", "ci=shell", "id=x", "ci=shell&idFrom=variable", "id=x&idFrom=variable"].map(
+      (query) => read(query).idFrom,
+    ),
+    ["variable", "fixed", "fixed", "fixed", "variable"],
+  );
+});
+
+test("what is of one run is not kept for the next", () => {
+  const of = (query: string): string => writeChoices(lasting(read(query)));
+  assert.equal(of("ci=gitlab&id=x&fingerprint=SHA256:x"), "ci=gitlab");
+  assert.equal(of("ci=gitlab&runId=gl-7"), "ci=gitlab");
+  assert.equal(of("ci=gitlab&id=x"), "ci=gitlab&idFrom=fixed&id=x");
 });
 
 test("defaults are not written, and nothing gives the defaults with a random id", () => {

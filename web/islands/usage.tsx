@@ -3,7 +3,8 @@
  * share link, and the cookie remembers it. Nothing of the form is sent anywhere.
  */
 import { render } from "preact";
-import { randomId, readChoices, writeChoices } from "../choices.ts";
+import { lasting, randomId, readChoices, writeChoices } from "../choices.ts";
+import { commandsFor } from "../commands.ts";
 import { Snippets } from "../snippets.tsx";
 
 /** As the relay keeps it: name, a year. */
@@ -20,32 +21,56 @@ function ownPlatform(): string {
   return /Mac OS/.test(navigator.userAgent) ? "macos" : "linux";
 }
 
+/** Each field with what is wrong with it, said once and where it is. */
+function say(problems: Readonly<Record<string, string>>): void {
+  for (const wrong of document.querySelectorAll<HTMLElement>(".wrong")) {
+    const name = wrong.id.replace(/-wrong$/, "");
+    wrong.textContent = problems[name] ?? "";
+    const field = document.getElementById(name);
+    if (!(field instanceof HTMLFieldSetElement))
+      field?.setAttribute("aria-invalid", String(name in problems));
+  }
+}
+
 if (form instanceof HTMLFormElement && place) {
   const base = place.dataset["base"] ?? "";
-  const remember = (query: string): void => {
+  const admission = JSON.parse(place.dataset["admission"] ?? "null");
+  const choicesNow = (): ReturnType<typeof readChoices> => {
+    const query = new URLSearchParams();
+    for (const [name, value] of new FormData(form)) query.set(name, String(value));
+    return readChoices(query);
+  };
+  const show = (): void => {
+    const choices = choicesNow();
+    // A system without variables of its own leaves only the other way.
+    for (const radio of form.querySelectorAll<HTMLInputElement>("[name=idFrom]"))
+      radio.checked = radio.value === choices.idFrom;
+    render(<Snippets choices={choices} base={base} admission={admission} />, place);
+    say(commandsFor(choices, base, admission).problems);
+  };
+  const remember = (): void => {
+    const choices = choicesNow();
+    const query = writeChoices(choices);
     history.replaceState(null, "", query ? `usage?${query}` : "usage");
-    const value = encodeURIComponent(query);
+    const value = encodeURIComponent(writeChoices(lasting(choices)));
     if (value.length > cookieMaxLength) return;
     const { pathname } = new URL(".", location.href);
     // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API needs https, relays may be on http
     document.cookie = `${cookieName}=${value}; path=${pathname}; max-age=${cookieMaxAge}; samesite=lax`;
   };
-  const show = (): string => {
-    const query = new URLSearchParams();
-    for (const [name, value] of new FormData(form)) query.set(name, String(value));
-    const choices = readChoices(query);
-    render(<Snippets choices={choices} base={base} />, place);
-    return writeChoices(choices);
+  const change = (): void => {
+    show();
+    remember();
   };
   const field = (name: string): HTMLInputElement | HTMLSelectElement | null => {
     const found = form.elements.namedItem(name);
     return found instanceof HTMLInputElement || found instanceof HTMLSelectElement ? found : null;
   };
 
-  form.addEventListener("input", () => remember(show()));
+  form.addEventListener("input", change);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    remember(show());
+    change();
   });
   const another = document.getElementById("another");
   if (another) {
@@ -53,14 +78,17 @@ if (form instanceof HTMLFormElement && place) {
     another.addEventListener("click", () => {
       const id = field("id");
       if (id) id.value = randomId();
-      remember(show());
+      change();
     });
   }
-  const isFresh = location.search === "" && !document.cookie.includes(`${cookieName}=`);
+  const asked = new URLSearchParams(location.search);
+  const isRemembered = document.cookie.includes(`${cookieName}=`);
   const clientOs = field("clientOs");
-  if (isFresh && clientOs) clientOs.value = ownPlatform();
+  // Whose machine it is no link of a job's log can tell.
+  const isGuess = !asked.has("clientOs") && (location.search !== "" || !isRemembered);
+  if (isGuess && clientOs) clientOs.value = ownPlatform();
   document.getElementById("submit")?.setAttribute("hidden", "");
-  // The id of a first visit is kept, or the job and ssh would come to have two.
-  if (isFresh) remember(show());
+  // What a first visit shows is kept, so that the job and ssh do not come to have two ids.
+  if (location.search === "" && !isRemembered) change();
   else show();
 }

@@ -10,7 +10,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { NoteFault } from "../../../actors/confine.ts";
 import type { LiveRoster, RosterChanges } from "../../../actors/observe/live-roster.ts";
 import type { Origin } from "../admission/origin.ts";
-import type { WatchedPolicy } from "../admission/policy.ts";
+import type { Policy, WatchedPolicy } from "../admission/policy.ts";
 import type { Refusals } from "../admission/refusals.ts";
 import { bootstraps, bootstrapsIn } from "./bootstrap.ts";
 import { aliases, type DownloadFile, downloadsIn, isServed } from "./downloads.ts";
@@ -28,7 +28,24 @@ export interface PageFacts {
   readonly sessions: RosterChanges;
   /** Who may see the sessions page. */
   readonly sessionsFor: SessionsFor;
+  /** Who may register agents. */
+  readonly admission: Admission;
   readonly files: readonly DownloadFile[];
+}
+
+/**
+ * What of the policy everybody may know, since a job must show it: whether a shared token will do, and whose
+ * signed ones, for which audience. Which claims count is nobody's business. Null lets everybody register.
+ */
+export type Admission = {
+  readonly tokens: boolean;
+  readonly issuers: readonly { readonly issuer: string; readonly audience: string }[];
+} | null;
+
+function admissionOf({ register }: Policy): Admission {
+  if (register === null) return null;
+  const issuers = register.issuers.map(({ issuer, audience }) => ({ issuer, audience }));
+  return { tokens: register.tokens.length > 0, issuers };
 }
 
 export interface Site {
@@ -132,6 +149,7 @@ export async function addPages(
         query: name === "usage" ? remembered(request, reply, contextPath) : "",
         sessions: live.now(viewIn(request)),
         sessionsFor: audienceOf(policy.now()),
+        admission: admissionOf(policy.now()),
         files: name === "downloads" ? await filesNow() : [],
       };
       return reply
@@ -190,7 +208,7 @@ function remembered(request: FastifyRequest, reply: FastifyReply, contextPath: s
   if (query.length > queryMaxLength) return "";
   // A key that was pasted by mistake is neither kept nor shown again.
   if (/PRIVATE(?:\+|%20)KEY/.test(query)) return "";
-  // Only the page's own form is remembered: a link from elsewhere is shown once.
+  // Only the page's own form is remembered: a link is shown once.
   const from = request.headers["sec-fetch-site"];
   const isOurs = from === undefined || from === "same-origin" || from === "none";
   if (isOurs && new URLSearchParams(query).has("reset")) {
@@ -198,9 +216,15 @@ function remembered(request: FastifyRequest, reply: FastifyReply, contextPath: s
     return "";
   }
   if (query === "") return parse(request.headers.cookie ?? "")[cookieName] ?? "";
+  const chosen = new URLSearchParams(query);
+  const isForm = from === "same-origin" && chosen.has("ci");
+  // What is of one run would lead the next visit to a job that is gone.
+  if (chosen.get("fingerprint")) chosen.delete("id");
+  for (const name of ["runId", "fingerprint"]) chosen.delete(name);
+  const kept = chosen.toString();
   // What a browser's cookie holds at most is 4096 bytes with its name and attributes.
-  if (from === "same-origin" && encodeURIComponent(query).length < 3_900)
-    reply.header("set-cookie", serialize(cookieName, query, options));
+  if (isForm && encodeURIComponent(kept).length < 3_900)
+    reply.header("set-cookie", serialize(cookieName, kept, options));
   return query;
 }
 
