@@ -5,6 +5,7 @@
 import type { AgentNews, MayLogIn } from "../src/actors/ports.ts";
 import { sh } from "../src/actors/words/quoting.ts";
 import { spoken } from "../src/actors/words/sentences.ts";
+import { wsproxyOn } from "../src/actors/words/ssh-command.ts";
 
 const rule = "=".repeat(78);
 /** Keys that are named; how many more there are is told. */
@@ -22,7 +23,7 @@ export function sshCommand(
   insecure: boolean,
 ): string {
   const none = system === "windows" ? "NUL" : "/dev/null";
-  const proxy = `wsproxy${insecure ? " --insecure" : ""} --fingerprint ${fingerprint} ${clientUrl}`;
+  const proxy = `${wsproxyOn(system)}${insecure ? " --insecure" : ""} --fingerprint ${fingerprint} ${clientUrl}`;
   return `ssh -oProxyCommand="${proxy}" -oUserKnownHostsFile=${none} -oStrictHostKeyChecking=accept-new -oLogLevel=ERROR job@${id}`;
 }
 

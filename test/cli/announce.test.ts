@@ -57,7 +57,8 @@ test("for programs all of it is there too", () => {
   const said = JSON.parse(jsonFor(ready(), true));
   assert.equal(said.install, "curl -fsSLk https://relay.test/ci/wsproxy.sh | sh");
   assert.match(said.installWindows, /-SkipCertificateCheck/);
-  assert.match(said.ssh, /wsproxy --insecure --fingerprint/);
+  assert.match(said.ssh, /="wsproxy --insecure --fingerprint/);
+  assert.match(said.sshWindows, /="cmd \/c wsproxy --insecure --fingerprint/);
   assert.equal(new URL(said.usage).searchParams.get("fingerprint"), fingerprint);
 });
 

@@ -92,15 +92,18 @@ function commandOf(form: Form): [string, ...string[]] {
   return [file];
 }
 
-/** Starts an agent in a job's folder, by default with cmd, and waits until it is registered. */
+/** Starts an agent in a job's folder, by default with cmd, and waits until it is registered; without a URL its environment has one. */
 export async function windowsAgent(
-  relayUrl: string,
+  relayUrl: string | null,
   args: readonly string[] = ["--shells", "cmd", "--linger", "5m"],
   { form = "agent.cjs", ...how }: How & { form?: Form } = {},
 ): Promise<AgentProgram> {
   const { dir, keyFile } = jobFolder();
   const [file, ...before] = commandOf(form);
-  const run = windows(file, [...before, "--json", ...args, relayUrl], { cwd: dir, ...how });
+  const run = windows(file, [...before, "--json", ...args, ...(relayUrl ? [relayUrl] : [])], {
+    cwd: dir,
+    ...how,
+  });
   const news = (): Record<string, unknown>[] =>
     run
       .out()

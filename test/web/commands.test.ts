@@ -330,11 +330,11 @@ describe("the client's commands", () => {
     for (const [clientOs, want] of [
       [
         "cmd",
-        'ssh "-oProxyCommand=wsproxy https://r.example/client/my-id" "-oUserKnownHostsFile=NUL" "-oStrictHostKeyChecking=accept-new" "-oLogLevel=ERROR" job@my-id\n',
+        'ssh "-oProxyCommand=cmd /c wsproxy https://r.example/client/my-id" "-oUserKnownHostsFile=NUL" "-oStrictHostKeyChecking=accept-new" "-oLogLevel=ERROR" job@my-id\n',
       ],
       [
         "powershell",
-        "ssh '-oProxyCommand=wsproxy https://r.example/client/my-id' '-oUserKnownHostsFile=NUL' '-oStrictHostKeyChecking=accept-new' '-oLogLevel=ERROR' job@my-id\n",
+        "ssh '-oProxyCommand=cmd /c wsproxy https://r.example/client/my-id' '-oUserKnownHostsFile=NUL' '-oStrictHostKeyChecking=accept-new' '-oLogLevel=ERROR' job@my-id\n",
       ],
     ] as const) {
       const { client } = commandsFor({ ...fixed, clientOs }, "https://r.example");

@@ -16,12 +16,19 @@ export interface Destination {
   readonly more?: readonly string[];
 }
 
+/**
+ * What starts wsproxy. On Windows ssh gives its proxy command to CreateProcess, which completes a name
+ * with `.exe` alone, and what is installed there is wsproxy.cmd.
+ */
+export const wsproxyOn = (system: Destination["system"]): string =>
+  system === "unix" ? "wsproxy" : "cmd /c wsproxy";
+
 /** The value of ProxyCommand (ssh_config(5)), where `%` begins an expansion. */
 export function proxyCommand(to: Destination): string {
   const { clientUrl, fingerprint, insecure, system, more = [] } = to;
   const word = (text: string): string => sshText(system === "unix" ? sh.word(text) : text);
   return [
-    "wsproxy",
+    wsproxyOn(system),
     ...(insecure ? ["--insecure"] : []),
     ...more.map(word),
     ...(fingerprint ? ["--fingerprint", fingerprint] : []),

@@ -26,7 +26,7 @@ for (const [name, to, want] of [
   [
     "what Windows gives to none",
     { ...plain, system: "windows", more: ["--ca", "C:/it's/100%.pem"] },
-    `wsproxy --ca C:/it's/100%%.pem ${clientUrl}`,
+    `cmd /c wsproxy --ca C:/it's/100%%.pem ${clientUrl}`,
   ],
   [
     "a URL with what ssh would expand",
@@ -36,9 +36,9 @@ for (const [name, to, want] of [
 ] as const satisfies readonly (readonly [string, Destination, string])[])
   test(`the proxy command of ${name}`, () => assert.equal(proxyCommand(to), want));
 
-for (const [system, nowhere] of [
-  ["unix", "/dev/null"],
-  ["windows", "NUL"],
+for (const [system, nowhere, program] of [
+  ["unix", "/dev/null", "wsproxy"],
+  ["windows", "NUL", "cmd /c wsproxy"],
 ] as const)
   test(`a block for ~/.ssh/config on ${system}`, () =>
     assert.equal(
@@ -47,7 +47,7 @@ for (const [system, nowhere] of [
         "Host job",
         "  HostName my-job",
         "  User job",
-        `  ProxyCommand wsproxy --fingerprint SHA256:x ${clientUrl}`,
+        `  ProxyCommand ${program} --fingerprint SHA256:x ${clientUrl}`,
         `  UserKnownHostsFile ${nowhere}`,
         "  StrictHostKeyChecking accept-new",
         "  LogLevel ERROR",
@@ -55,9 +55,9 @@ for (const [system, nowhere] of [
       ].join("\n"),
     ));
 
-for (const [system, typed] of [
-  ["unix", "'%n'"],
-  ["windows", "%n"],
+for (const [system, typed, program] of [
+  ["unix", "'%n'", "wsproxy"],
+  ["windows", "%n", "cmd /c wsproxy"],
 ] as const)
   test(`a block for all agents of a relay on ${system}, which says that nothing is checked`, () =>
     assert.equal(
@@ -66,7 +66,7 @@ for (const [system, typed] of [
         "Host *.converge",
         "  # unchecked: nothing tells whether the host key is the job's own; --fingerprint does",
         "  User job",
-        `  ProxyCommand wsproxy https://relay.test/ci --host ${typed}`,
+        `  ProxyCommand ${program} https://relay.test/ci --host ${typed}`,
         `  UserKnownHostsFile ${system === "unix" ? "/dev/null" : "NUL"}`,
         "  StrictHostKeyChecking accept-new",
         "  LogLevel ERROR",

@@ -33,6 +33,8 @@ export interface SessionFacts {
   readonly requested: Environment;
   /** The `environment=` options of the key that logged in. */
   readonly keyEnvironment: Environment;
+  /** The machine's own, and handed in by tests. */
+  readonly platform?: NodeJS.Platform;
 }
 
 /** The env requests that are granted: none of them changes what is run. */
@@ -76,7 +78,20 @@ export function sessionEnvironment(facts: SessionFacts): Record<string, string> 
     SSH_AUTH_SOCK: facts.agentSocket ?? undefined,
     SSH_ORIGINAL_COMMAND: facts.originalCommand ?? undefined,
   };
-  return Object.assign(env, Object.fromEntries(pairs(own)));
+  Object.assign(env, Object.fromEntries(pairs(own)));
+  return (facts.platform ?? process.platform) === "win32" ? ofEachNameOne(env) : env;
+}
+
+/** Windows takes a name in any case for the same: the later value, under the name that was first. */
+function ofEachNameOne(env: Readonly<Record<string, string>>): Record<string, string> {
+  const names = new Map<string, string>();
+  const one: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    const first = names.get(name.toUpperCase()) ?? name;
+    names.set(name.toUpperCase(), first);
+    one[first] = value;
+  }
+  return one;
 }
 
 /** What is set, and can be: a name is not empty, and neither part holds a NUL. */

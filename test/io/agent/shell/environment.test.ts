@@ -31,6 +31,20 @@ const always = {
 
 for (const [name, facts, want] of [
   ["nothing but its own", {}, {}],
+  [
+    "on Windows one of each name, in whatever case it came",
+    {
+      platform: "win32",
+      job: { Path: "C:\\job", TEMP: "t" },
+      keyEnvironment: { PATH: "C:\\key", temp: "k" },
+    },
+    { Path: "C:\\key", TEMP: "k" },
+  ],
+  [
+    "elsewhere names in two cases are two",
+    { platform: "linux", job: { Path: "1" }, keyEnvironment: { PATH: "2" } },
+    { Path: "1", PATH: "2" },
+  ],
   ["the job's own", { job: { PATH: "/bin", "odd.name": "1" } }, { PATH: "/bin", "odd.name": "1" }],
   [
     "nothing of the agent",
