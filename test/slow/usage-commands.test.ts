@@ -133,7 +133,7 @@ test("the line of an empty sessions page works in an empty folder", async () => 
   const page = await (await fetch(`${relay.url}/sessions`)).text();
   const [, shown = ""] = /<code id="start">([^<]+)</.exec(page) ?? [];
   const line = shown.replaceAll("&gt;", ">").replaceAll("&amp;", "&");
-  const env = { ...clean, HOME: home, CONVERGE_JOIN_TIMEOUT: "1s" };
+  const env = { ...clean, HOME: home, CONVERGE_JOIN_TIMEOUT: "3s" };
   const agent = program("sh", ["-c", line], { cwd: folder(), env });
   await agent.see("Who may log in: one key");
   await ended(agent);
