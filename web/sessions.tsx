@@ -4,10 +4,13 @@
  */
 import { type ReadonlySignal, signal } from "@preact/signals";
 import type { JSX, VNode } from "preact";
+import type { History } from "../src/actors/observe/history.ts";
+import { type Order, orders } from "../src/actors/observe/order.ts";
 import type { AgentRow, ClientRow, RosterPage, RosterView } from "../src/actors/observe/roster.ts";
 import { sh } from "../src/actors/words/quoting.ts";
 import { spoken } from "../src/actors/words/sentences.ts";
-import { CodeBlock } from "./code-block.tsx";
+import { CodeBlock, CopyButton } from "./code-block.tsx";
+import { Hours } from "./hours.tsx";
 
 /** What each state means, in a sentence; also the tooltip of its dot. */
 const meanings: Record<AgentRow["state"], string> = {
@@ -71,6 +74,13 @@ function Client({ client, now }: { client: ClientRow; now: Now }): JSX.Element {
   );
 }
 
+/** Where the way into that job is, with the agent's key in it; `+` and `/` are written as `%2B` and `%2F`. */
+const joinHref = (id: string, fingerprint: string): string =>
+  `usage?${new URLSearchParams({ id, fingerprint })}`;
+
+/** States in which nobody can get in. */
+const shut: readonly AgentRow["state"][] = ["awaited", "relay lost", "ending"];
+
 function Agent({ row, now }: { row: AgentRow; now: Now }): JSX.Element {
   const { id, agent, state, held, since, expiresAt, clients, moreClients } = row;
   return (
@@ -82,7 +92,10 @@ function Agent({ row, now }: { row: AgentRow; now: Now }): JSX.Element {
         {held && state !== "held" && <span class="state held">held</span>}
       </td>
       <th role="rowheader" scope="row" data-label="Id">
-        <bdi>{id}</bdi>
+        <span class="id">
+          <bdi id={`id-${id}`}>{id}</bdi> <CopyButton id={`id-${id}`} label={id} />
+        </span>
+        {agent && <code class="hash">{agent.fingerprint}</code>}
       </th>
       <td role="cell" data-label="Job">
         {agent ? (
@@ -112,6 +125,13 @@ function Agent({ row, now }: { row: AgentRow; now: Now }): JSX.Element {
           </ul>
         )}
       </td>
+      <td role="cell" class="join">
+        {agent && !shut.includes(state) && (
+          <a class="button small" href={joinHref(id, agent.fingerprint)}>
+            Join<span class="unseen">{` ${id}`}</span>
+          </a>
+        )}
+      </td>
     </tr>
   );
 }
@@ -127,27 +147,26 @@ function nodeOf(row: AgentRow, now: Now): VNode {
 }
 
 /** The query of a view, for links and for the feed; empty for the first page of all. */
-export function queryOf({ search, page }: RosterView): string {
+export function queryOf({ search, order, page }: RosterView): string {
   const query = new URLSearchParams();
-  if (search !== "") query.set("q", search);
+  if (search) query.set("q", search);
+  if (order !== orders[0]) query.set("sort", order);
   if (page > 1) query.set("page", String(page));
-  const text = query.toString();
-  return text === "" ? "" : `?${text}`;
+  return query.size > 0 ? `?${query}` : "";
 }
 
-const many = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? "" : "s"}`;
+const many = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
 
-/** Links to the pages beside this one, of the same search. */
-function Pager({ page, pages, search }: RosterPage): JSX.Element | null {
-  if (pages === 1) return null;
+function Pager({ search, order, page, pages }: RosterPage): JSX.Element | null {
+  if (pages < 2) return null;
   const link = (to: number, text: string, rel: string): JSX.Element | null =>
     to < 1 || to > pages ? null : (
-      <a href={`sessions${queryOf({ search, page: to })}`} rel={rel}>
+      <a href={`sessions${queryOf({ search, order, page: to })}`} rel={rel}>
         {text}
       </a>
     );
   return (
-    <nav class="pager" aria-label="Pages">
+    <nav class="pager" aria-label="Pages of sessions">
       {link(page - 1, "Previous", "prev")}
       <span aria-current="page">{`Page ${page} of ${pages}`}</span>
       {link(page + 1, "Next", "next")}
@@ -155,39 +174,76 @@ function Pager({ page, pages, search }: RosterPage): JSX.Element | null {
   );
 }
 
+const orderNames: Record<Order, string> = {
+  active: "occupied",
+  newest: "newest",
+  ending: "ends next",
+  id: "id",
+};
+
+function Sorted({ search, order }: RosterView): JSX.Element {
+  return (
+    <nav class="sorted" aria-label="Order">
+      First:
+      {orders.map((name) => (
+        <a
+          key={name}
+          href={`sessions${queryOf({ search, order: name, page: 1 })}`}
+          aria-current={name === order ? "true" : undefined}
+        >
+          {orderNames[name]}
+        </a>
+      ))}
+    </nav>
+  );
+}
+
+/** Who takes the first try on a machine of his own has a key there, and nothing else. */
+const tryLine = (base: string): string =>
+  `cat ~/.ssh/id_*.pub > .authorized_keys && curl -fsSL ${sh.word(`${base}/agent.sh`)} | sh`;
+
 /** The table, or what to do when it is empty. `base` is the relay's URL. */
-export function SessionsTable(props: { shown: RosterPage; now: Now; base: string }): JSX.Element {
-  const { shown, now, base } = props;
+export function SessionsTable(props: {
+  shown: RosterPage;
+  now: Now;
+  base: string;
+  /** Whether an agent needs no token. */
+  isOpen: boolean;
+}): JSX.Element {
+  const { shown, now, base, isOpen } = props;
   const { rows, found, total, clients } = shown;
   if (total === 0)
     return (
       <div class="empty">
         <p>
-          <b>Nobody is here.</b> A session appears as soon as a job starts its agent:
-        </p>
-        <CodeBlock
-          id="start"
-          label="In the job"
-          code={`curl -fsSL ${sh.word(`${base}/agent.sh`)} | sh`}
-        />
-        <p>
+          <b>Nobody is here.</b> A session appears as soon as a job starts its agent.{" "}
           <a href="usage">Usage</a> makes the exact lines for your CI.
         </p>
+        {isOpen && (
+          <CodeBlock
+            id="start"
+            label="Try it: an empty folder on a machine with your ssh key"
+            code={tryLine(base)}
+          />
+        )}
       </div>
     );
   return (
     <>
-      <p class="count">
-        {`${found === total ? "" : `${found} of `}${many(total, "agent")}, ${many(clients, "client")}`}
-      </p>
+      <div class="over">
+        <p class="count">
+          {`${found === total ? "" : `${found} of `}${many(total, "agent")}, ${many(clients, "client")}`}
+        </p>
+        <Sorted {...shown} />
+      </div>
       {/* The roles are said, since a phone's layout takes the table's own away. */}
       <table role="table" class="sessions">
         <caption class="unseen">Agents and their clients</caption>
         <thead role="rowgroup">
           <tr role="row">
-            {["State", "Id", "Job", "Up", "Ends in", "Clients"].map((name) => (
+            {["State", "Id, host key", "Job", "Up", "Ends in", "Clients", "Join"].map((name) => (
               <th key={name} role="columnheader" scope="col">
-                {name}
+                {name === "Join" ? <span class="unseen">{name}</span> : name}
               </th>
             ))}
           </tr>
@@ -202,38 +258,38 @@ export function SessionsTable(props: { shown: RosterPage; now: Now; base: string
 /** The whole page as it was at `atMs`; without JavaScript it stays so. */
 export function SessionsPage(props: {
   shown: RosterPage;
+  history: History | null;
   atMs: number;
   base: string;
+  isOpen: boolean;
 }): JSX.Element {
-  const { shown, atMs, base } = props;
+  const { shown, history, atMs, base, isOpen } = props;
   return (
     <>
       <h1>Sessions</h1>
-      <p class="lede">
-        Who is in which job, now. Public by design: everybody may see that a session exists, nobody
-        what is typed in it.
-      </p>
+      <p class="lede">Who is in which job, now. What they type is nowhere.</p>
       <div class="tools">
+        <form id="search" method="get" action="sessions">
+          <label for="q">Search</label>
+          <input
+            type="search"
+            id="q"
+            name="q"
+            value={shown.search}
+            maxLength={100}
+            autocomplete="off"
+            spellcheck={false}
+          />
+          {shown.order !== orders[0] && <input type="hidden" name="sort" value={shown.order} />}
+        </form>
         <p id="live" role="status">
-          {`As of ${new Date(atMs).toISOString().slice(0, 19).replace("T", " ")} UTC. `}
+          {`As of ${new Date(atMs).toISOString().slice(11, 19)} UTC. `}
           <a href={`sessions${queryOf(shown)}`}>Load again</a>
         </p>
-        <form id="search" method="get" action="sessions">
-          <label>
-            Search{" "}
-            <input
-              type="search"
-              name="q"
-              value={shown.search}
-              maxLength={100}
-              autocomplete="off"
-              spellcheck={false}
-            />
-          </label>
-        </form>
       </div>
-      <div id="sessions" data-base={base}>
-        <SessionsTable shown={shown} now={signal(atMs)} base={base} />
+      <div id="hours">{history && <Hours history={history} />}</div>
+      <div id="sessions" data-base={base} data-open={isOpen}>
+        <SessionsTable shown={shown} now={signal(atMs)} base={base} isOpen={isOpen} />
       </div>
     </>
   );

@@ -3,7 +3,7 @@
  */
 import type { JSX } from "preact";
 import { render } from "preact-render-to-string";
-import type { RosterPage } from "../src/actors/observe/roster.ts";
+import type { RosterChanges } from "../src/actors/observe/live-roster.ts";
 import { AboutPage } from "./about.tsx";
 import { readChoices } from "./choices.ts";
 import { type Download, DownloadsPage } from "./downloads.tsx";
@@ -23,7 +23,7 @@ import { UsagePage } from "./usage.tsx";
 interface Facts {
   readonly base: string;
   readonly query: string;
-  readonly sessions: RosterPage & { readonly at: string };
+  readonly sessions: RosterChanges;
   readonly sessionsFor: SessionsFor;
   readonly admission: Admission;
   readonly files: readonly Download[];
@@ -65,8 +65,14 @@ const contents: Record<PageName, (facts: Facts) => JSX.Element> = {
       admission={admission}
     />
   ),
-  sessions: ({ sessions, base }) => (
-    <SessionsPage shown={sessions} atMs={Date.parse(sessions.at)} base={base} />
+  sessions: ({ sessions, base, admission }) => (
+    <SessionsPage
+      shown={sessions}
+      history={sessions.history}
+      atMs={Date.parse(sessions.at)}
+      base={base}
+      isOpen={admission === null}
+    />
   ),
   downloads: ({ files, base }) => <DownloadsPage files={files} base={base} />,
   faq: ({ sessionsFor }) => <FaqPage sessionsFor={sessionsFor} />,

@@ -9,7 +9,7 @@ import { newIdentity } from "../../src/io/protocol/identity.ts";
 import { inaccessible, openBrowser, openPage, picture, sizes } from "../support/browser.ts";
 import { handClock } from "../support/clock.ts";
 import { openRelay } from "../support/relay.ts";
-import { facts, register } from "../support/stranger.ts";
+import { facts, register, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
 import { meet, type World } from "../support/world.ts";
 
@@ -37,7 +37,7 @@ describe("every page", () => {
           const { page } = watched;
           await page.goto(`${base(world)}/${path}`);
           await page.waitForSelector("html.js");
-          if (path === "sessions") await page.getByText("looked-at").waitFor();
+          if (path === "sessions") await page.locator("bdi", { hasText: "looked-at" }).waitFor();
           const isWide = await page.evaluate(
             () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
           );
@@ -172,12 +172,12 @@ describe("live sessions", () => {
     for (let i = 0; i < 1_000; i += 1)
       agents.push(await register(world.relay.url, `agent-${String(i).padStart(3, "0")}`));
     const { page, context, faults } = await openPage(browser);
-    await page.goto(`${base(world)}/sessions`);
+    await page.goto(`${base(world)}/sessions?sort=id`);
     await page.getByText("1000 agents, 0 clients").waitFor();
     const row = page.locator("tbody tr");
     assert.equal(await row.count(), 50);
     const events = await page.evaluate(async () => {
-      const source = new EventSource("api/sessions/live");
+      const source = new EventSource("api/sessions/live?sort=id");
       let n = -1; // the first one is the whole page
       source.onmessage = () => {
         n += 1;
@@ -205,11 +205,11 @@ describe("live sessions", () => {
     assert.ok(seen <= seconds + 2, `${seen} batches in ${seconds} s`);
 
     const ids = async (): Promise<(string | null)[]> => [
-      await row.first().locator("th").textContent(),
-      await row.last().locator("th").textContent(),
+      await row.first().locator("th bdi").textContent(),
+      await row.last().locator("th bdi").textContent(),
     ];
     assert.deepEqual(await ids(), ["agent-000", "agent-049"]);
-    await page.getByRole("link", { name: "Next" }).click();
+    await page.getByRole("link", { name: "Next", exact: true }).click();
     await page.getByText("Page 2 of 20").waitFor();
     await page.getByText("Live", { exact: true }).waitFor();
     assert.deepEqual(await ids(), ["agent-050", "agent-099"]);
@@ -219,7 +219,7 @@ describe("live sessions", () => {
     await page.getByLabel("Search").fill("agent-77 HELD");
     await page.getByText("10 of 999 agents").waitFor();
     assert.equal(await row.count(), 10);
-    assert.match(page.url(), /\/ci\/sessions\?q=agent-77\+HELD$/);
+    assert.match(page.url(), /\/ci\/sessions\?q=agent-77\+HELD&sort=id$/);
     await page.reload();
     await page.getByText("10 of 999 agents").waitFor();
     assert.equal(await page.getByLabel("Search").inputValue(), "agent-77 HELD");
@@ -227,6 +227,78 @@ describe("live sessions", () => {
     for (const agent of agents) agent.socket.terminate();
     await context.close();
   });
+
+  test("a row leads into its job, whatever is in its key; occupied and newest come first, or as asked", async () => {
+    world = await meet(null, { contextPath: "/ci" });
+    const fingerprint = `SHA256:${"+/".repeat(21)}A`;
+    for (const id of ["b-oldest", "c", "a-newest"]) {
+      await register(world.relay.url, id, { over: { facts: { ...facts, fingerprint } } });
+      await world.clock.advance(2_000);
+    }
+    const { page, context, faults } = await openPage(browser, {
+      permissions: ["clipboard-read", "clipboard-write"],
+    });
+    const ids = () => page.locator("tbody th bdi").allTextContents();
+    await page.goto(`${base(world)}/sessions`);
+    await page.getByText("Live", { exact: true }).waitFor();
+    assert.deepEqual(await ids(), ["a-newest", "c", "b-oldest"]);
+    stranger(`${base(world)}/client/b-oldest`, "converge.client.v1");
+    await page.locator("tbody tr:first-child bdi", { hasText: "b-oldest" }).waitFor();
+    assert.deepEqual(await ids(), ["b-oldest", "a-newest", "c"]);
+    assert.match((await page.locator("#hours").textContent()) ?? "", /Agents: \d+ now, 3 at most/);
+    await page.getByRole("button", { name: "Copy a-newest" }).click();
+    await page.getByText("Copied").first().waitFor();
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "a-newest");
+    assert.equal(await page.locator("tbody code", { hasText: fingerprint }).count(), 3);
+    await page.getByRole("link", { name: "id", exact: true }).click();
+    await page.getByText("Live", { exact: true }).waitFor();
+    assert.deepEqual(await ids(), ["a-newest", "b-oldest", "c"]);
+    await page.getByRole("link", { name: "Join c" }).click();
+    assert.equal(
+      page.url(),
+      `${base(world)}/usage?id=c&fingerprint=SHA256%3A${"%2B%2F".repeat(21)}A`,
+    );
+    assert.ok(
+      (await page.locator("#ssh").textContent())?.includes(` --fingerprint ${fingerprint} `),
+    );
+    // Of one run, so it is not what the form shows the next time.
+    assert.equal(JSON.stringify(await context.cookies()).includes("SHA256"), false);
+    assert.deepEqual(await faults(), []);
+    await context.close();
+  });
+
+  for (const width of [320, 390, 768, 1440])
+    test(`nothing moves while the page becomes live, at ${width} px`, async () => {
+      world = await meet({ id: "stands-still" });
+      const shell = world.terminal([]);
+      await shell.see("$ ");
+      const { page, context } = await openPage(browser, { viewport: { width, height: 844 } });
+      await page.addInitScript(() => {
+        let moved = 0;
+        Object.assign(globalThis, { movedSoFar: () => moved });
+        new PerformanceObserver((list) => {
+          for (const entry of list.getEntries())
+            moved += (entry as unknown as { value: number }).value;
+        }).observe({ type: "layout-shift", buffered: true });
+      });
+      for (const path of ["", "usage", "sessions", "downloads", "faq"]) {
+        await page.goto(`${base(world)}/${path}`);
+        await page.waitForSelector("html.js");
+        if (path === "sessions") {
+          await page.getByText("Live", { exact: true }).waitFor();
+          await page.getByText("dev@laptop").waitFor();
+        }
+        await page.evaluate(
+          () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
+        );
+        const moved = await page.evaluate(() =>
+          (globalThis as unknown as { movedSoFar(): number }).movedSoFar(),
+        );
+        assert.ok(moved < 0.05, `/${path}: ${moved}`);
+      }
+      shell.type("exit\r");
+      await context.close();
+    });
 
   test("the relay restarts under an open page, which says so and comes back", async () => {
     world = await meet(null);

@@ -124,3 +124,17 @@ for (const kind of ["open", "closed"] as const)
     rmSync(join(dir, ".hold")); // nobody is there, so the job goes on
     await ended(agent);
   });
+
+test("the line of an empty sessions page works in an empty folder", async () => {
+  const { dir } = jobFolder();
+  const home = folder();
+  mkdirSync(join(home, ".ssh"));
+  writeFileSync(join(home, ".ssh/id_ed25519.pub"), readFileSync(join(dir, ".authorized_keys")));
+  const page = await (await fetch(`${relay.url}/sessions`)).text();
+  const [, shown = ""] = /<code id="start">([^<]+)</.exec(page) ?? [];
+  const line = shown.replaceAll("&gt;", ">").replaceAll("&amp;", "&");
+  const env = { ...clean, HOME: home, CONVERGE_JOIN_TIMEOUT: "3s" };
+  const agent = program("sh", ["-c", line], { cwd: folder(), env });
+  await agent.see("Who may log in: one key");
+  await ended(agent);
+});

@@ -265,7 +265,7 @@ describe("behind nginx, under a path, as a relay that trusts it", () => {
       await go(page, "Sessions");
       await page.getByText("Live", { exact: true }).waitFor();
       const agent = await behind.startAgent({ id: "through-nginx" });
-      await page.getByText("through-nginx").waitFor();
+      await page.locator("bdi", { hasText: "through-nginx" }).waitFor();
       agent.stop();
       await page.getByText("Nobody is here.").waitFor();
       await go(page, "Usage");

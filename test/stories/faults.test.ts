@@ -178,7 +178,16 @@ test("a token whose judging fails refuses that one agent", async () => {
 test("pages, lists and feeds that cannot be made are 500 or cut, each by itself", async () => {
   const { ports } = world.relay;
   const changes = new Subject<never>();
-  const none = { search: "", page: 1, pages: 1, found: 0, total: 0, clients: 0 };
+  const none = {
+    search: "",
+    order: "id" as const,
+    history: null,
+    page: 1,
+    pages: 1,
+    found: 0,
+    total: 0,
+    clients: 0,
+  };
   const rows = { at: "now", isWhole: true, rows: [], gone: [], ...none };
   const live = {
     now: () => rows,

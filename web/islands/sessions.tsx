@@ -6,18 +6,27 @@
 import { effect, signal } from "@preact/signals";
 import { render } from "preact";
 import type { RosterChanges } from "../../src/actors/observe/live-roster.ts";
-import type { RosterPage, RosterView } from "../../src/actors/observe/roster.ts";
+import { orders } from "../../src/actors/observe/order.ts";
+import { type RosterPage, type RosterView, rowsInOrder } from "../../src/actors/observe/roster.ts";
+import { Hours } from "../hours.tsx";
 import { queryOf, SessionsTable } from "../sessions.tsx";
 
 const retryMs = 2_000;
 /** From the last key of a search to the question. */
 const typedMs = 250;
+/** The picture of the hours comes with the whole page, which is asked for so often. */
+const wholeMs = 5 * 60_000;
+const hours = document.getElementById("hours");
 const place = document.getElementById("sessions");
 const live = document.getElementById("live");
 const form = document.getElementById("search");
 
 const asked = new URLSearchParams(location.search);
-let view: RosterView = { search: asked.get("q") ?? "", page: Number(asked.get("page")) || 1 };
+let view: RosterView = {
+  search: asked.get("q") ?? "",
+  order: orders.find((known) => known === asked.get("sort")) ?? orders[0],
+  page: Number(asked.get("page")) || 1,
+};
 const shown = signal<RosterPage | null>(null);
 const now = signal(Date.now());
 /** The relay's clock minus this browser's. */
@@ -36,8 +45,8 @@ function take(changes: RosterChanges): void {
   const known = new Map(changes.isWhole ? [] : shown.value?.rows.map((row) => [row.id, row]));
   for (const id of changes.gone) known.delete(id);
   for (const row of changes.rows) known.set(row.id, row);
-  const rows = [...known.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
-  shown.value = { ...changes, rows };
+  shown.value = { ...changes, rows: rowsInOrder([...known.values()], changes.order) };
+  if (changes.history && hours) render(<Hours history={changes.history} />, hours);
 }
 
 function listen(): void {
@@ -56,15 +65,20 @@ function listen(): void {
 
 function look(search: string): void {
   if (search === view.search) return;
-  view = { search, page: 1 };
+  view = { ...view, search, page: 1 };
   history.replaceState(null, "", `sessions${queryOf(view)}`);
+  setInterval(() => {
+    if (!document.hidden && source?.readyState === EventSource.OPEN) listen();
+  }, wholeMs);
   listen();
 }
 
 if (place && form) {
   const base = place.dataset["base"] ?? "";
+  const isOpen = place.dataset["open"] === "true";
   effect(() => {
-    if (shown.value) render(<SessionsTable shown={shown.value} now={now} base={base} />, place);
+    if (shown.value)
+      render(<SessionsTable shown={shown.value} now={now} base={base} isOpen={isOpen} />, place);
   });
   let typed: ReturnType<typeof setTimeout> | undefined;
   form.addEventListener("input", ({ target }) => {
@@ -81,5 +95,8 @@ if (place && form) {
       source?.close();
     } else listen();
   });
+  setInterval(() => {
+    if (!document.hidden && source?.readyState === EventSource.OPEN) listen();
+  }, wholeMs);
   listen();
 }

@@ -8,6 +8,7 @@ import { ticks } from "../activity.ts";
 import type { Clock } from "../clock.ts";
 import type { RelayActor } from "../relay.ts";
 import { type Gauges, gauges } from "./gauges.ts";
+import { type History, openHistory } from "./history.ts";
 import {
   type AgentRow,
   type BytesOf,
@@ -23,6 +24,8 @@ export interface RosterChanges extends RosterPage {
   readonly isWhole: boolean;
   /** Those that are not on the page any more. */
   readonly gone: readonly RendezvousId[];
+  /** Of the whole only: how many there were in the last hours. */
+  readonly history: History | null;
 }
 
 export interface LiveRoster {
@@ -48,10 +51,12 @@ const seenAs = (row: AgentRow, before: Known | undefined): Known =>
   before?.row === row ? before : { row, text: JSON.stringify(row) };
 
 export function liveRoster(actor: RelayActor, clock: Clock, bytesOf: BytesOf): LiveRoster {
-  const now = (view: RosterView): RosterChanges => ({
+  const history = openHistory(actor, clock);
+  const look = (view: RosterView): RosterChanges => ({
     at: new Date(clock.wall()).toISOString(),
     isWhole: true,
     gone: [],
+    history: null,
     ...rosterPage(actor.getSnapshot().context, view, clock.wall(), bytesOf),
   });
   /** Those that somebody watches. */
@@ -71,19 +76,19 @@ export function liveRoster(actor: RelayActor, clock: Clock, bytesOf: BytesOf): L
         knownCounts = counts;
         return { ...page, isWhole: false, rows: changed, gone, isNews };
       };
-      compare(now(view));
+      compare(look(view));
       return ticks(clock, changesMs).pipe(
-        map(() => compare(now(view))),
+        map(() => compare(look(view))),
         filter(({ isNews }) => isNews),
         map(({ isNews: _, ...changes }) => changes),
       );
     });
 
   return {
-    now,
+    now: (view) => ({ ...look(view), history: history() }),
     gauges: () => gauges(actor.getSnapshot()),
     changes: (view) => {
-      const key = `${view.page} ${view.search}`;
+      const key = `${view.page} ${view.order} ${view.search}`;
       const shared =
         watched.get(key) ??
         changesOf(view).pipe(

@@ -15,6 +15,8 @@ import type {
   RendezvousId,
 } from "../../machines/vocabulary.ts";
 
+import { inOrder, type Order, type Standing } from "./order.ts";
+
 /** What a browser is sent at once. */
 export const rowsPerPage = 50;
 /** Of one agent; how many more there are is told. */
@@ -49,6 +51,7 @@ export interface AgentRow {
 export interface RosterView {
   /** Words that must all be found in a row, in any case. */
   readonly search: string;
+  readonly order: Order;
   /** From 1; one that is not there is the nearest that is. */
   readonly page: number;
 }
@@ -60,7 +63,7 @@ export interface RosterPage extends RosterView {
   readonly total: number;
   /** Clients of all of them. */
   readonly clients: number;
-  /** In order of id. */
+  /** In the order of the view. */
   readonly rows: readonly AgentRow[];
 }
 
@@ -182,10 +185,35 @@ function hasAll(words: readonly string[], shown: Shown, { pairings }: RelayConte
   return others.every((word) => texts.some((text) => text.includes(word)));
 }
 
+const occupied = { isOccupied: true, sinceMs: null, expiresMs: null };
+
+/** What one that is shown stands by, without a row being made of it. */
+function standingOf(shown: Shown, { pairings }: RelayContext): Standing {
+  const agent = agentOf(shown);
+  if (!agent) return occupied;
+  const isOccupied = pairings.countOf(agent.id) > 0;
+  return { isOccupied, sinceMs: agent.sinceMs, expiresMs: expiryOf(agent) };
+}
+
+/** The same of a row. */
+const standingOfRow = ({ since, expiresAt, clients }: AgentRow): Standing => ({
+  isOccupied: clients.length > 0,
+  sinceMs: since === null ? null : Date.parse(since),
+  expiresMs: expiresAt === null ? null : Date.parse(expiresAt),
+});
+
+/** Rows of one page, put in order again after some of them have changed. */
+export const rowsInOrder = (rows: readonly AgentRow[], order: Order): AgentRow[] =>
+  inOrder(
+    [...rows].sort((a, b) => (a.id < b.id ? -1 : 1)),
+    order,
+    standingOfRow,
+  );
+
 /** What a view shows at `wallMs`. */
 export function rosterPage(
   context: RelayContext,
-  { search, page }: RosterView,
+  { search, order, page }: RosterView,
   wallMs: number,
   bytesOf: BytesOf,
 ): RosterPage {
@@ -194,9 +222,12 @@ export function rosterPage(
   const found = words.length === 0 ? all : all.filter((shown) => hasAll(words, shown, context));
   const pages = Math.max(1, Math.ceil(found.length / rowsPerPage));
   const at = Math.min(Math.max(1, page), pages);
-  const onPage = found.slice((at - 1) * rowsPerPage, at * rowsPerPage);
+  const from = (at - 1) * rowsPerPage;
+  const stands = (shown: Shown): Standing => standingOf(shown, context);
+  const onPage = inOrder(found, order, stands, from, from + rowsPerPage);
   return {
     search,
+    order,
     page: at,
     pages,
     found: found.length,

@@ -9,7 +9,7 @@ import { relayMachine } from "../../../src/machines/relay.ts";
 import type { RelayEvent } from "../../../src/machines/relay-events.ts";
 import { HandClock } from "../../support/processes.ts";
 
-const view = { search: "", page: 1 };
+const view = { search: "", order: "id" as const, page: 1 };
 const noBytes = () => ({ clientBytes: 0, agentBytes: 0 });
 
 function open(count: number) {

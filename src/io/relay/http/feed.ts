@@ -5,6 +5,7 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { confine, type NoteFault } from "../../../actors/confine.ts";
 import type { LiveRoster, RosterChanges } from "../../../actors/observe/live-roster.ts";
+import { orders } from "../../../actors/observe/order.ts";
 import type { RosterView } from "../../../actors/observe/roster.ts";
 import type { Holder } from "../../../machines/vocabulary.ts";
 import { holderOf } from "../../holder.ts";
@@ -31,11 +32,12 @@ interface SessionsViews {
   readonly fault: NoteFault;
 }
 
-/** What a request wants to see, `?q=words&page=n`; what cannot be is the first page of all. */
+/** What a request wants to see, `?q=words&sort=order&page=n`; what cannot be is the first page of all. */
 export function viewIn({ url }: Pick<FastifyRequest, "url">): RosterView {
   const query = new URLSearchParams(url.split("?")[1] ?? "");
   const page = /^\d{1,6}$/.test(query.get("page") ?? "") ? Number(query.get("page")) : 1;
-  return { search: (query.get("q") ?? "").trim().slice(0, searchMaxLength), page };
+  const order = orders.find((known) => known === query.get("sort")) ?? orders[0];
+  return { search: (query.get("q") ?? "").trim().slice(0, searchMaxLength), order, page };
 }
 
 /** Adds `path`, and `path/live`: server-sent events (HTML Living Standard, 9.2), first the whole page. */
