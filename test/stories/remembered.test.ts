@@ -129,7 +129,9 @@ describe("pages", () => {
     let at = `${url}/sessions`;
     for (;;) {
       const html = await get(at);
-      followed.push(...[...html.matchAll(/<bdi>(job-\d+)<\/bdi>/g)].map(([, id]) => String(id)));
+      followed.push(
+        ...[...html.matchAll(/<bdi id="[^"]*">(job-\d+)<\/bdi>/g)].map(([, id]) => String(id)),
+      );
       const [, next] = /<a href="([^"]+)" rel="next"/.exec(html) ?? [];
       if (next === undefined) break;
       at = new URL(next.replaceAll("&amp;", "&"), at).href;

@@ -5,7 +5,7 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { confine, type NoteFault } from "../../../actors/confine.ts";
 import type { LiveRoster, RosterChanges } from "../../../actors/observe/live-roster.ts";
-import { orders } from "../../../actors/observe/order.ts";
+import { type Order, orders } from "../../../actors/observe/order.ts";
 import type { RosterView } from "../../../actors/observe/roster.ts";
 import type { Holder } from "../../../machines/vocabulary.ts";
 import { holderOf } from "../../holder.ts";
@@ -32,11 +32,14 @@ interface SessionsViews {
   readonly fault: NoteFault;
 }
 
-/** What a request wants to see, `?q=words&sort=order&page=n`; what cannot be is the first page of all. */
-export function viewIn({ url }: Pick<FastifyRequest, "url">): RosterView {
+/**
+ * What a request wants to see, `?q=words&sort=order&page=n`; what cannot be is the first page of all.
+ * Programs page through all of them, so theirs is the order that does not change meanwhile.
+ */
+export function viewIn({ url }: Pick<FastifyRequest, "url">, usual: Order = orders[0]): RosterView {
   const query = new URLSearchParams(url.split("?")[1] ?? "");
   const page = /^\d{1,6}$/.test(query.get("page") ?? "") ? Number(query.get("page")) : 1;
-  const order = orders.find((known) => known === query.get("sort")) ?? orders[0];
+  const order = orders.find((known) => known === query.get("sort")) ?? usual;
   return { search: (query.get("q") ?? "").trim().slice(0, searchMaxLength), order, page };
 }
 
@@ -48,7 +51,7 @@ export function addSessions(
   { live, policy, origin, fault }: SessionsViews,
 ): void {
   app.get(path, (request, reply) => {
-    const { rows: agents, page, pages, found, total, clients } = live.now(viewIn(request));
+    const { rows: agents, page, pages, found, total, clients } = live.now(viewIn(request, "id"));
     const answer = { agents, page, pages, found, total, clients };
     return reply.header("cache-control", "no-store").send(answer);
   });
