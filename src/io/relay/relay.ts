@@ -38,7 +38,10 @@ export async function openRelay(
   const ports = openRelayPorts(config, clock, log);
   const actor = startRelay(ports, clock, config.limits);
   const live = liveRoster(actor, clock, ports.countsOf);
-  const server = await ports.listen(where, { ...pages, live });
+  const server = await ports.listen(where, { ...pages, live }).catch((error) => {
+    actor.stop(); // its timers would keep a process that cannot do its work
+    throw error;
+  });
   return {
     ports,
     actor,
