@@ -5,7 +5,8 @@ import { existsSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs"
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { result } from "../support/child.ts";
-import { type AgentProgram, relayProgram, ssh } from "../support/programs.ts";
+import { type AgentProgram, relayProgram, ssh, sshArgs } from "../support/programs.ts";
+import { screen } from "../support/screen.ts";
 import { root } from "../support/shipped.ts";
 import { until } from "../support/until.ts";
 import { endWine, windowsAgent } from "../support/wine.ts";
@@ -143,5 +144,10 @@ describe("the executable", () => {
     const agent = await windowsAgent(relay, undefined, { form: "agent-win-x64.exe" });
     const { status, stdout } = await result(ssh(agent, [quiet, "echo hello& exit 7"]));
     assert.deepEqual([status, stdout.toString()], [7, "hello\r\n"]);
+    // Under Wine a shell ends at once on a pseudo-console, but that one is there shows its title.
+    const seen = screen("ssh", [...sshArgs(agent).slice(0, -1), "-tt", "job@agent"]);
+    await seen.see("You are in the job.");
+    await seen.see("\x1b]0;C:\\windows\\system32\\cmd.exe\x07");
+    assert.equal(await seen.exited, 0);
   });
 });
