@@ -89,6 +89,9 @@ test("a hold is a file that is made, dated ahead, and removed", async () => {
   await seen("hold set");
   const ahead = Date.now() / 1_000 + 7_200;
   utimesSync(hold, ahead, ahead);
+  await until("two hours", () =>
+    agent.news().some(({ endsAt }) => Date.parse(String(endsAt)) > (ahead - 60) * 1_000),
+  );
   assert.equal((await run("del /a .hold")).status, 0);
   assert.ok(!existsSync(hold));
   await seen("hold cleared");
