@@ -5,6 +5,7 @@ import { existsSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs"
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { result } from "../support/child.ts";
+import { faultOf } from "../support/log-schema.ts";
 import { type AgentProgram, relayProgram, ssh, sshArgs } from "../support/programs.ts";
 import { screen } from "../support/screen.ts";
 import { root } from "../support/shipped.ts";
@@ -39,6 +40,7 @@ test("a shell that is not there, and one that does nothing, are passed over", as
     logged(agent).map(({ msg, why }) => [msg, why]),
     [["shell passed over: it runs no commands", "it ended with 0"]],
   );
+  assert.deepEqual(logged(agent).map(faultOf), [null]);
   const { status, stdout } = await result(ssh(agent, [quiet, "echo %ComSpec%"]));
   assert.deepEqual([status, stdout.toString()], [0, "C:\\windows\\system32\\cmd.exe\r\n"]);
   assert.deepEqual([await agent.exited, endings(agent)], [exit(0), ["last client left"]]);
