@@ -28,7 +28,8 @@ import { bundle } from "./bundle.mjs";
 import { cache, fetchPackage } from "./packages.mjs";
 import { root } from "./prepare.mjs";
 
-const version = "24.21.0";
+/** Of Node. */
+export const version = "24.21.0";
 /** Pinned: what the registry's packages of Node are repacked from is Node's own release. */
 const bases = {
   "linux-x64":

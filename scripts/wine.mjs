@@ -3,19 +3,27 @@
  * Windows 10, and Node's own build for Windows. All is made once, in a git-ignored cache.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { cache } from "./packages.mjs";
 import { installPrograms } from "./prepare.mjs";
-import { baseOf } from "./standalone.mjs";
+import { baseOf, version } from "./standalone.mjs";
 
 export const loader = "/usr/lib/wine/wine64";
 export const server = "/usr/lib/wine/wineserver64";
 
 const folder = join(cache, "wine");
-/** A prefix nobody runs anything in: tests copy it. */
+/** A prefix nobody runs anything in: a test has a copy, with its pid in its name. */
 export const prefix = join(folder, "prefix");
-export const node = join(folder, "node.exe");
+export const node = join(folder, `node-${version}.exe`);
 
 /** The whole environment of a program in a prefix; Wine adds what Windows has. */
 export const environment = (dir) => ({
@@ -57,6 +65,11 @@ export function installWine() {
     if (!existsSync(node)) {
       writeFileSync(`${node}.new`, runnable(baseOf("win-x64")));
       renameSync(`${node}.new`, node);
+    }
+    for (const name of readdirSync(folder)) {
+      const [, pid] = /^prefix-(\d+)-/.exec(name) ?? [];
+      // Left by a test that was killed.
+      if (pid && !existsSync(`/proc/${pid}`)) rmSync(join(folder, name), { recursive: true });
     }
     if (existsSync(prefix)) return;
     console.error("Making a Windows of Wine …");

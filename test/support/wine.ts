@@ -36,7 +36,7 @@ function ownPrefix(): string {
   if (made) return made;
   if (![loader, server, node, prefix].every((file) => existsSync(file)))
     throw new Error("There is no Wine: npm test -- FILE installs it.");
-  made = mkdtempSync(`${prefix}-`);
+  made = mkdtempSync(`${prefix}-${process.pid}-`);
   execFileSync("cp", ["-al", `${prefix}/.`, made]);
   for (const name of readdirSync(made).filter((name) => name.endsWith(".reg"))) {
     rmSync(join(made, name));

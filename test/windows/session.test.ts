@@ -5,7 +5,9 @@ import { existsSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs"
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { result } from "../support/child.ts";
-import { type AgentProgram, relayProgram, ssh } from "../support/programs.ts";
+import { faultOf } from "../support/log-schema.ts";
+import { type AgentProgram, relayProgram, ssh, sshArgs } from "../support/programs.ts";
+import { screen } from "../support/screen.ts";
 import { root } from "../support/shipped.ts";
 import { until } from "../support/until.ts";
 import { endWine, windowsAgent } from "../support/wine.ts";
@@ -38,6 +40,7 @@ test("a shell that is not there, and one that does nothing, are passed over", as
     logged(agent).map(({ msg, why }) => [msg, why]),
     [["shell passed over: it runs no commands", "it ended with 0"]],
   );
+  assert.deepEqual(logged(agent).map(faultOf), [null]);
   const { status, stdout } = await result(ssh(agent, [quiet, "echo %ComSpec%"]));
   assert.deepEqual([status, stdout.toString()], [0, "C:\\windows\\system32\\cmd.exe\r\n"]);
   assert.deepEqual([await agent.exited, endings(agent)], [exit(0), ["last client left"]]);
@@ -88,6 +91,9 @@ test("a hold is a file that is made, dated ahead, and removed", async () => {
   await seen("hold set");
   const ahead = Date.now() / 1_000 + 7_200;
   utimesSync(hold, ahead, ahead);
+  await until("two hours", () =>
+    agent.news().some(({ endsAt }) => Date.parse(String(endsAt)) > (ahead - 60) * 1_000),
+  );
   assert.equal((await run("del /a .hold")).status, 0);
   assert.ok(!existsSync(hold));
   await seen("hold cleared");
@@ -143,5 +149,10 @@ describe("the executable", () => {
     const agent = await windowsAgent(relay, undefined, { form: "agent-win-x64.exe" });
     const { status, stdout } = await result(ssh(agent, [quiet, "echo hello& exit 7"]));
     assert.deepEqual([status, stdout.toString()], [7, "hello\r\n"]);
+    // Under Wine a shell ends at once on a pseudo-console, but that one is there shows its title.
+    const seen = screen("ssh", [...sshArgs(agent).slice(0, -1), "-tt", "job@agent"]);
+    await seen.see("You are in the job.");
+    await seen.see("\x1b]0;C:\\windows\\system32\\cmd.exe\x07");
+    assert.equal(await seen.exited, 0);
   });
 });

@@ -32,11 +32,12 @@ const required = (file: string): Record<string, string> => ({
 
 let agent: AgentProgram;
 let relay: string;
+let openerFile: string;
 before(async () => {
   relay = (await relayProgram()).url;
-  const file = join(folder(), "opener.cjs");
-  writeFileSync(file, opener);
-  agent = await windowsAgent(relay, undefined, { env: required(file) });
+  openerFile = join(folder(), "opener.cjs");
+  writeFileSync(openerFile, opener);
+  agent = await windowsAgent(relay, undefined, { env: required(openerFile) });
 });
 after(endWine);
 
@@ -132,4 +133,15 @@ test("without the addon lines go out as they are, and it is said", async () => {
   await seen.see(/^one\r$/m);
   seen.type("exit 6\r");
   assert.equal(await seen.exited, 6);
+});
+
+test("an agent that has opened a terminal ends in order, and says nothing more", async () => {
+  const env = required(openerFile);
+  const brief = await windowsAgent(relay, ["--shells", "cmd"], { env });
+  const seen = shell(brief);
+  await seen.see(">");
+  seen.type("exit\r");
+  assert.equal(await seen.exited, 0);
+  assert.deepEqual(await brief.exited, { status: 0, signal: null }, brief.err());
+  assert.equal(brief.err(), "");
 });

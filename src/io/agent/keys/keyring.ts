@@ -226,10 +226,20 @@ async function textOf(path: string): Promise<string> {
       size += chunk.length;
     }
     if (size > largestFile) throw new Error("it is larger than 1 MiB");
-    return Buffer.concat(chunks).toString("utf8");
+    return textIn(Buffer.concat(chunks));
   } finally {
     await file.close();
   }
+}
+
+/**
+ * A file's text. Windows PowerShell writes UTF-16 by `>`, and appends it by `>>` to whatever is there;
+ * since keys are ASCII, their zeros can go. A comment beyond ASCII is lost in that.
+ */
+function textIn(bytes: Buffer): string {
+  const isWide = bytes[0] === 0xff && bytes[1] === 0xfe;
+  const text = bytes.subarray(isWide ? 2 : 0).toString("utf8");
+  return text.replace(/^\ufeff/, "").replaceAll("\0", "");
 }
 
 /** The innermost cause, as a clause: fetch itself only says "fetch failed". */

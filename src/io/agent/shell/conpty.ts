@@ -83,8 +83,14 @@ export function openConsole(start: ConsoleStart): Process {
     early = "";
     if (!stdout.push(Buffer.from(shown))) console.pause();
   });
+  const { _agent: inside } = console as { _agent?: { _getConsoleProcessList?: unknown } };
+  // To learn who is on a console that is to be closed, it would start this program as if it were Node.
+  // Closing it tells all of them; the shell is ended before.
+  if (inside) inside._getConsoleProcessList = () => Promise.resolve(isOver ? [] : [console.pid]);
   console.onExit(({ exitCode }) => {
     isOver = true;
+    // Its thread, which reads the output, would keep this program alive for ever.
+    console.kill();
     if (!stdout.destroyed) stdout.push(null);
     ended.settle({ code: toldCode(exitCode), signal: null });
   });
@@ -144,12 +150,7 @@ function spawnConsole(start: ConsoleStart): IPty {
     const pty = nodePty();
     // cmd.exe has a quoting of its own; its arguments are handed over as one text.
     const given = basename(file).toLowerCase() === "cmd.exe" ? args.join(" ") : [...args];
-    const opened = pty.spawn(file, given, { cwd, env: { ...env }, cols, rows });
-    const { _agent: agent } = opened as { _agent?: { _getConsoleProcessList?: unknown } };
-    // To learn who is on a console that is to be closed, it would start this program as if it were
-    // Node. Closing it tells all of them; the shell is ended before.
-    if (agent) agent._getConsoleProcessList = () => Promise.resolve([opened.pid]);
-    return opened;
+    return pty.spawn(file, given, { cwd, env: { ...env }, cols, rows });
   } catch (thrown) {
     throw noTerminal(thrown);
   }

@@ -34,7 +34,11 @@ export function unpacked<T>(
   for (const place of places()) {
     let folder = "";
     const clear = (): void => {
-      if (folder) rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+      try {
+        if (folder) rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+      } catch {
+        // Windows deletes no file that is loaded, and the end is not to fail for that.
+      }
     };
     try {
       folder = mkdtempSync(join(place, "converge-"));

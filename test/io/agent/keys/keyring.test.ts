@@ -207,3 +207,21 @@ describe("a change of the keys file", () => {
     keyring.close();
   });
 });
+
+const wide = (text: string, mark = ""): Buffer => Buffer.from(`${mark}${text}`, "utf16le");
+for (const [how, bytes, want] of [
+  ["with a mark at its start", Buffer.from(`\ufeff${anna}`), ["anna"]],
+  ["as Windows PowerShell writes it", wide(`${anna?.trim()}\r\n`, "\ufeff"), ["anna"]],
+  [
+    "as Windows PowerShell appends to it",
+    Buffer.concat([Buffer.from(`${anna}`), wide(`${ben?.trim()}\r\n`)]),
+    ["anna", "ben"],
+  ],
+] as const)
+  test(`a file ${how} is read`, async () => {
+    const file = fileWith("");
+    writeFileSync(file, bytes);
+    const keyring = openKeyring({ file, urls: [] }, new Hand(), () => {});
+    assert.deepEqual(names(await keyring.read()), { who: want, problems: [] });
+    keyring.close();
+  });
