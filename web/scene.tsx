@@ -45,10 +45,12 @@ ${rule}
       <Panel title="Your terminal">
         <code>
           <b>ana@laptop:~$</b>
+          {` curl -fsSL ${base}/wsproxy.sh | sh\nconverge: ~/.local/bin/wsproxy is installed.\n`}
+          <b>ana@laptop:~$</b>
           {' ssh -oProxyCommand="wsproxy --fingerprint SHA2… job@gh-8123456-1\n'}
-          <i class="note-line">[converge] You are in the job. Everybody sees that</i>
-          {"\n"}
-          <i class="note-line">you are here, nobody what you type.</i>
+          <i class="note-line">
+            [converge] You are in the job. Everybody sees that you are here, nobody what you type.
+          </i>
           {"\n"}
           <b>runner@ci:~/app$</b>
           {" date +%Z\nCET\n"}

@@ -406,6 +406,8 @@ describe("live sessions", () => {
           (globalThis as unknown as { movedSoFar(): number }).movedSoFar(),
         );
         assert.ok(moved < 0.05, `/${path}: ${moved}`);
+        const isWide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+        assert.equal(isWide, false, `/${path} scrolls sideways`);
       }
       shell.type("exit\r");
       await context.close();
