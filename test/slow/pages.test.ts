@@ -232,6 +232,7 @@ describe("live sessions", () => {
     await page.goto(`${base(world)}/sessions`);
     await page.getByText("Nobody is here.").waitFor();
     await page.getByText("Live", { exact: true }).waitFor();
+    assert.deepEqual(await inaccessible(page), []);
     const row = page.locator("tbody tr");
     const see = (text: RegExp) => row.filter({ hasText: text }).waitFor();
 
