@@ -10,9 +10,11 @@ import { systemClock } from "../src/io/clock.ts";
 import { openLog } from "../src/io/log.ts";
 import { defaultLimits } from "../src/io/relay/admission/limits.ts";
 import { readPolicy } from "../src/io/relay/admission/policy.ts";
+import { askHealth } from "../src/io/relay/http/health.ts";
 import { readManifest } from "../src/io/relay/http/pages.ts";
 import { readTls } from "../src/io/relay/http/server.ts";
 import { openRelay } from "../src/io/relay/relay.ts";
+import { standardError } from "../src/io/standard-output.ts";
 import { version } from "../src/io/version.ts";
 import { siteOf } from "../web/site.tsx";
 import { main } from "./exit.ts";
@@ -87,6 +89,7 @@ const readFlags = withFlags(command, [
   }),
   option("--policy <file>", "who may register agents and see sessions (JSON); reloaded on change"),
   option("--check-config", "validate the configuration and exit"),
+  option("--health", "ask the relay that runs with this configuration, and exit: 0 well, 1 not"),
   option("--log-level <level>", "pino level", { read: logLevel, otherwise: "info" }),
 ]);
 
@@ -132,15 +135,32 @@ function readConfig() {
     "--metrics-listen is the address of --listen: give it another port, or leave it out.",
   );
   if (problems.length > 0) throw new ConvergeError("CONVERGE_USAGE", problems.join("\nconverge: "));
-  return { flags, tls, policy, downloads, isCheck: Boolean(flags.checkConfig) };
+  const { checkConfig, health } = flags;
+  return {
+    flags,
+    tls,
+    policy,
+    downloads,
+    isCheck: Boolean(checkConfig),
+    isHealth: Boolean(health),
+  };
 }
 
 /** After the last word nothing may keep the process, or its supervisor would wait for it. */
 const lastMs = 2_000;
 
 await main(async (signal) => {
-  const { flags, tls, policy, downloads, isCheck } = readConfig();
+  const { flags, tls, policy, downloads, isCheck, isHealth } = readConfig();
   if (isCheck) return 0;
+  if (isHealth) {
+    const why = await askHealth({
+      ...flags.listen,
+      contextPath: flags.contextPath,
+      isTls: tls !== null,
+    });
+    if (why !== null) standardError.write(`converge: ${why}\n`);
+    return why === null ? 0 : 1;
+  }
   const log = openLog("converge", flags.logLevel);
   const limits = {
     agentsPerAddress: flags.agentsPerAddress,

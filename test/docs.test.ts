@@ -99,14 +99,17 @@ test("every flag of the relay is in the docs, with its default", () => {
 
 test("every alert has its place in the runbook, and leads there", () => {
   const { groups } = parse(read("deploy/prometheus/alerts.yaml"));
-  const rules: { alert: string; annotations: { runbook: string } }[] = groups[0].rules;
+  const rules: { alert: string; annotations: { runbook_url: string } }[] = groups[0].rules;
   const headings = [...operating.matchAll(/^### (Converge\w+)$/gm)].map(([, name]) => name);
   assert.deepEqual(
     headings,
     rules.map(({ alert }) => alert),
   );
   for (const { alert, annotations } of rules)
-    assert.equal(annotations.runbook, `docs/operating.md#${alert.toLowerCase()}`);
+    assert.equal(
+      annotations.runbook_url,
+      `https://docs.example.com/converge/operating.md#${alert.toLowerCase()}`,
+    );
 });
 
 test("the protocol's close codes, subprotocols and message types are those of the code", () => {

@@ -4,7 +4,7 @@
  */
 import type { JSX } from "preact";
 import { powershell, type Shell, sh } from "../src/actors/words/quoting.ts";
-import { CodeBlock } from "./code-block.tsx";
+import { CodeBlock, CopyButton } from "./code-block.tsx";
 import { Scroll } from "./scroll.tsx";
 import { bytesText } from "./sessions.tsx";
 
@@ -13,6 +13,8 @@ export interface Download {
   /** Of `A-Z a-z 0-9 . _ -`. */
   readonly name: string;
   readonly bytes: number;
+  /** Of them, as many as go over the wire. */
+  readonly wireBytes: number;
   /** Hexadecimal. */
   readonly sha256: string;
 }
@@ -84,7 +86,7 @@ export function DownloadsPage(props: { files: readonly Download[]; base: string 
                 </tr>
               </thead>
               <tbody>
-                {files.map(({ name, bytes, sha256 }) => (
+                {files.map(({ name, bytes, wireBytes, sha256 }) => (
                   <tr key={name}>
                     <th scope="row">
                       <a href={`static/${name}`} download>
@@ -92,9 +94,15 @@ export function DownloadsPage(props: { files: readonly Download[]; base: string 
                       </a>
                     </th>
                     <td>{describe(name)}</td>
-                    <td>{bytesText(bytes)}</td>
                     <td>
-                      <code class="hash">{sha256}</code>
+                      {bytesText(wireBytes)}
+                      {wireBytes < bytes && <small>{`unpacked ${bytesText(bytes)}`}</small>}
+                    </td>
+                    <td class="short">
+                      <code class="hash" id={`sum-${name}`} title={sha256}>
+                        {sha256}
+                      </code>{" "}
+                      <CopyButton id={`sum-${name}`} label={`the SHA-256 of ${name}`} />
                     </td>
                   </tr>
                 ))}

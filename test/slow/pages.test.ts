@@ -1,11 +1,13 @@
 /** The relay's pages in a real browser: looks, accessibility, policy, weight, and live sessions. */
 import assert from "node:assert/strict";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { gunzipSync } from "node:zlib";
+import { brotliCompressSync, gunzipSync } from "node:zlib";
 import type { Browser } from "playwright-core";
 import { newIdentity } from "../../src/io/protocol/identity.ts";
+import { guideNames } from "../../web/guides.tsx";
 import { inaccessible, openBrowser, openPage, picture, sizes } from "../support/browser.ts";
 import { handClock } from "../support/clock.ts";
 import { openRelay } from "../support/relay.ts";
@@ -14,7 +16,21 @@ import { until } from "../support/until.ts";
 import { meet, type World } from "../support/world.ts";
 
 const base = (world: World): string => world.relay.url.href.replace(/\/$/, "");
-const pages = ["", "usage", "sessions", "downloads", "faq"] as const;
+const guides = ["guides", ...guideNames.map((name) => `guides/${name}`)];
+const pages = ["", "usage", "sessions", "downloads", "faq", ...guides];
+/** Of these the guides to single CI systems stand for each other. */
+const lookedAt = [
+  "",
+  "usage",
+  "sessions",
+  "downloads",
+  "faq",
+  "guides",
+  "guides/github",
+  "guides/relay",
+  "guides/security",
+  "nothing/here",
+];
 
 let browser: Browser;
 before(async () => {
@@ -29,14 +45,14 @@ describe("every page", () => {
   });
   after(() => world.close());
 
-  for (const path of pages)
+  for (const path of lookedAt)
     for (const colorScheme of ["light", "dark"] as const)
       for (const size of ["phone", "desktop"] as const)
         test(`/${path} in ${colorScheme} on a ${size}`, async () => {
           const watched = await openPage(browser, { colorScheme, viewport: sizes[size] });
           const { page } = watched;
           await page.goto(`${base(world)}/${path}`);
-          await page.waitForSelector("html.js");
+          if (path !== "nothing/here") await page.waitForSelector("html.js");
           if (path === "sessions") await page.locator("bdi", { hasText: "looked-at" }).waitFor();
           const isWide = await page.evaluate(
             () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
@@ -44,7 +60,7 @@ describe("every page", () => {
           assert.equal(isWide, false, "the page scrolls sideways");
           assert.deepEqual(await inaccessible(page), []);
           assert.deepEqual(await watched.faults(), []);
-          await picture(page, `${path || "about"}-${colorScheme}-${size}`);
+          await picture(page, `${path.replace("/", "-") || "about"}-${colorScheme}-${size}`);
           await watched.context.close();
         });
 
@@ -76,10 +92,22 @@ describe("every page", () => {
   });
 
   for (const path of pages)
-    test(`/${path} weighs at most 15 KB of script and 5 KB of style`, async () => {
+    test(`/${path} weighs at most 15 KB of script, 5 KB of style and 40 KB in all, in 8 requests`, async () => {
       const html = await (await fetch(`${base(world)}/${path}`)).text();
+      const files = [...html.matchAll(/(?:src|href)="((?:\.\.\/)*assets\/[^"]+)"/g)];
+      assert.ok(files.length + 2 <= 8, "with the page itself and the live feed");
+      const all =
+        brotliCompressSync(html).length +
+        files.reduce(
+          (sum, [, file = ""]) =>
+            sum + readFileSync(join("dist", `${file.replaceAll("../", "")}.br`)).length,
+          0,
+        );
+      assert.ok(all <= 40_000, `${all} bytes`);
       const weight = { js: 0, css: 0 };
-      for (const [, file = "", kind = ""] of html.matchAll(/"(assets\/[^"]+\.(js|css))"/g)) {
+      for (const [, file = "", kind = ""] of html.matchAll(
+        /"(?:\.\.\/)*(assets\/[^"]+\.(js|css))"/g,
+      )) {
         const bytes = readFileSync(join("dist", `${file}.gz`));
         assert.ok(gunzipSync(bytes).length > 0);
         weight[kind as "js" | "css"] += bytes.length;
@@ -87,6 +115,89 @@ describe("every page", () => {
       assert.ok(weight.js > 0 && weight.js <= 15_000, `${weight.js} bytes of script`);
       assert.ok(weight.css > 0 && weight.css <= 5_000, `${weight.css} bytes of style`);
     });
+});
+
+describe("what there is not, and what one may not", () => {
+  let world: World;
+  before(async () => {
+    world = await meet(null, {
+      contextPath: "/ci",
+      publicUrl: new URL("https://relay.example/ci"),
+    });
+  });
+  after(() => world.close());
+  const ask = (path: string, accept: string, headers: Record<string, string> = {}) =>
+    new Promise<{ status: number; type: string; body: string }>((done) => {
+      const { port } = world.relay.url;
+      const host = "relay.example";
+      request({ port, path, headers: { host, accept, ...headers } }, (answer) => {
+        let body = "";
+        answer.on("data", (data) => {
+          body += data;
+        });
+        const type = String(answer.headers["content-type"]);
+        answer.on("end", () => done({ status: answer.statusCode ?? 0, type, body }));
+      }).end();
+    });
+  const html = "text/html,application/xhtml+xml,*/*;q=0.8";
+
+  for (const [what, path, status, sentence, headers] of [
+    ["a path that is not there", "/ci/nothing", 404, "There is nothing at this path.", {}],
+    ["a path beside the relay's", "/other/x", 404, "There is nothing at this path.", {}],
+    ["a file that is not there", "/ci/static/gone", 404, "There is nothing at this path.", {}],
+    ["a name that is not the relay's", "/ci/faq", 421, "relay.example", { host: "evil.example" }],
+    [
+      "a page of another site",
+      "/ci/faq",
+      403,
+      "Pages of other sites may not ask here.",
+      { origin: "https://evil.example" },
+    ],
+  ] as const)
+    test(`${what}: a page for people, JSON for programs`, async () => {
+      const page = await ask(path, html, headers);
+      assert.deepEqual([page.status, page.type], [status, "text/html; charset=utf-8"]);
+      assert.ok(page.body.startsWith("<!doctype html>") && page.body.includes(sentence), page.body);
+      const json = await ask(path, "*/*", headers);
+      assert.deepEqual([json.status, json.type], [status, "application/json; charset=utf-8"]);
+      assert.ok(JSON.parse(json.body).error.includes(sentence), json.body);
+    });
+
+  for (const [path, style] of [
+    ["/ci/a", "assets/"],
+    ["/ci/a/b?c=/d", "../assets/"],
+    ["/a", "ci/assets/"],
+    ["/a/b", "../ci/assets/"],
+  ] as const)
+    test(`the page at ${path} finds its style`, async () => {
+      const { body } = await ask(path, html);
+      assert.match(body, new RegExp(`<link rel="stylesheet" href="${style}style`));
+    });
+});
+
+test("each page has a title, a description and a picture of its own", async () => {
+  const world = await meet(null);
+  const seen = new Set<string>();
+  for (const path of pages) {
+    const html = await (await fetch(`${base(world)}/${path}`)).text();
+    const of = (pattern: RegExp): string => pattern.exec(html)?.[1] ?? "";
+    const title = of(/<title>([^<]+)</);
+    const description = of(/<meta name="description" content="([^"]+)"/);
+    assert.ok(title.length <= 70 && description.length >= 30 && description.length <= 160, path);
+    for (const text of [title, description]) assert.ok(!seen.has(text), text);
+    seen.add(title).add(description);
+    const picture = of(/<meta property="og:image" content="([^"]+)"/);
+    const got = await fetch(picture);
+    assert.deepEqual([got.status, got.headers.get("content-type")], [200, "image/png"]);
+    for (const [, to = ""] of html.matchAll(/<a [^>]*href="([^"#:]+)(?:#[^"]*)?"/g)) {
+      const { status } = await fetch(
+        new URL(to.replaceAll("&amp;", "&"), `${base(world)}/${path}`),
+        { method: "HEAD" },
+      );
+      assert.equal(status, 200, `/${path} links to ${to}`);
+    }
+  }
+  await world.close();
 });
 
 test("downloads tell what each file is, its size and hash, and how to fetch it", async () => {
@@ -121,6 +232,7 @@ describe("live sessions", () => {
     await page.goto(`${base(world)}/sessions`);
     await page.getByText("Nobody is here.").waitFor();
     await page.getByText("Live", { exact: true }).waitFor();
+    assert.deepEqual(await inaccessible(page), []);
     const row = page.locator("tbody tr");
     const see = (text: RegExp) => row.filter({ hasText: text }).waitFor();
 
@@ -281,7 +393,7 @@ describe("live sessions", () => {
             moved += (entry as unknown as { value: number }).value;
         }).observe({ type: "layout-shift", buffered: true });
       });
-      for (const path of ["", "usage", "sessions", "downloads", "faq"]) {
+      for (const path of pages) {
         await page.goto(`${base(world)}/${path}`);
         await page.waitForSelector("html.js");
         if (path === "sessions") {
@@ -295,6 +407,8 @@ describe("live sessions", () => {
           (globalThis as unknown as { movedSoFar(): number }).movedSoFar(),
         );
         assert.ok(moved < 0.05, `/${path}: ${moved}`);
+        const isWide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+        assert.equal(isWide, false, `/${path} scrolls sideways`);
       }
       shell.type("exit\r");
       await context.close();

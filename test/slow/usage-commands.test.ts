@@ -1,6 +1,6 @@
 /** The commands of the usage page as a person pastes them: wsproxy.sh, ssh, scp, rsync. */
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { type Choices, defaults } from "../../web/choices.ts";
@@ -137,4 +137,32 @@ test("the line of an empty sessions page works in an empty folder", async () => 
   const agent = program("sh", ["-c", line], { cwd: folder(), env });
   await agent.see("Who may log in: one key");
   await ended(agent);
+});
+
+test("from nothing to a shell: three things to paste, in less than a minute", async () => {
+  const began = performance.now();
+  const { dir, keyFile } = jobFolder();
+  const [jobHome, home] = [folder(), folder()];
+  for (const at of [jobHome, home]) mkdirSync(join(at, ".ssh"));
+  writeFileSync(join(jobHome, ".ssh/id_x.pub"), readFileSync(join(dir, ".authorized_keys")));
+  copyFileSync(keyFile, join(home, "key"));
+  const page = await (await fetch(`${relay.url}/sessions`)).text();
+  const [, shown = ""] = /<code id="start">([^<]+)</.exec(page) ?? [];
+  const first = shown.replaceAll("&gt;", ">").replaceAll("&amp;", "&");
+  const job = program("sh", ["-c", first], { cwd: folder(), env: { ...clean, HOME: jobHome } });
+  await job.see("To end it before that");
+  // What the log of the job says, and nothing else.
+  const [, second = ""] = /^ {2}(curl .*)$/m.exec(job.out()) ?? [];
+  const [, third = ""] = /^ {2}(ssh .*)$/m.exec(job.out()) ?? [];
+  const env = { ...clean, HOME: home, PATH: `${home}/.local/bin:${clean.PATH}` };
+  assert.equal((await run("sh", ["-c", second], { env })).status, 0);
+  const key = third.replace("ssh ", "ssh -F/dev/null -i key -oIdentitiesOnly=yes ");
+  const shell = await run("sh", ["-c", `${key} -tt`], {
+    cwd: home,
+    env,
+    input: "echo 4$((1))2; exit\n",
+  });
+  assert.match(shell.stdout.toString(), /\b412\b/, shell.stderr);
+  await ended(job);
+  assert.ok(performance.now() - began < 60_000);
 });

@@ -184,6 +184,7 @@ test("the link of a job's log opens with the way into that job, on a phone above
     const [install, ssh, form] = [await top("#install"), await top("#ssh"), await top("#choices")];
     assert.ok(install > 0 && install < ssh && ssh < 844 && ssh < form, `${install} ${ssh} ${form}`);
     assert.equal(await page.locator("#job").isVisible(), false);
+    if (javaScriptEnabled) assert.deepEqual(await inaccessible(page), []);
     await page.getByText("Put it into another job").click();
     assert.equal(await page.locator("#job").isVisible(), true);
     assert.deepEqual(await faults(), []);

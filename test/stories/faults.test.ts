@@ -201,6 +201,7 @@ test("pages, lists and feeds that cannot be made are 500 or cut, each by itself"
     render: () => {
       throw new Error("injected");
     },
+    refuse: () => "",
   };
   const where = { host: "127.0.0.1", port: 0, tls: null };
   const folders = {

@@ -9,6 +9,7 @@ import type { DownloadFile } from "./downloads.ts";
 
 export const bootstraps = ["agent.sh", "wsproxy.sh", "agent.ps1", "wsproxy.ps1"] as const;
 export type Bootstrap = (typeof bootstraps)[number];
+type Served = Pick<DownloadFile, "name" | "sha256">;
 
 /**
  * A function that writes a script for a relay at `base` (a URL without a slash at the end, maybe
@@ -16,7 +17,7 @@ export type Bootstrap = (typeof bootstraps)[number];
  */
 export function bootstrapsIn(
   folder: string,
-): (name: Bootstrap, base: string, files: readonly DownloadFile[]) => string {
+): (name: Bootstrap, base: string, files: readonly Served[]) => string {
   const texts = {
     sh: readFileSync(join(folder, "run.sh"), "utf8"),
     ps1: readFileSync(join(folder, "run.ps1"), "utf8"),
@@ -27,8 +28,8 @@ export function bootstrapsIn(
     const { word } = isSh ? sh : powershell;
     // File names and hashes are of letters, digits, dots and dashes: see downloads.ts.
     const line = isSh
-      ? ({ name, sha256 }: DownloadFile) => `  ${name}) echo ${sha256} ;;`
-      : ({ name, sha256 }: DownloadFile) => `  '${name}' = '${sha256}'`;
+      ? ({ name, sha256 }: Served) => `  ${name}) echo ${sha256} ;;`
+      : ({ name, sha256 }: Served) => `  '${name}' = '${sha256}'`;
     const values: Record<string, string> = {
       PROGRAM: isSh ? program : `'${program}'`,
       RELAY: word(base),

@@ -11,6 +11,8 @@ import { pipeline } from "node:stream/promises";
 export interface DownloadFile {
   readonly name: string;
   readonly bytes: number;
+  /** How many of them go over the wire to who takes them packed, as browsers and our scripts do. */
+  readonly wireBytes: number;
   /** Hexadecimal. */
   readonly sha256: string;
 }
@@ -51,7 +53,8 @@ export function downloadsIn(folder: string): () => Promise<DownloadFile[]> {
     const now = isSame ? former : { mtimeMs, size, sha256: hashOf(path) };
     known.set(name, now);
     try {
-      return [{ name, bytes: size, sha256: await now.sha256 }];
+      const packed = await stat(`${path}.gz`).catch(() => null);
+      return [{ name, bytes: size, wireBytes: packed?.size ?? size, sha256: await now.sha256 }];
     } catch {
       if (known.get(name) === now) known.delete(name);
       return [];

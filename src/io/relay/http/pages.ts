@@ -52,6 +52,13 @@ export interface Site {
   readonly pages: readonly { readonly name: string; readonly path: string }[];
   /** A whole HTML document. */
   render(name: string, facts: PageFacts): string;
+  /** The same for an answer that is none; `up` leads from what was asked for to the relay's own path. */
+  refuse(refusal: {
+    readonly status: number;
+    readonly sentence: string;
+    readonly up: string;
+    readonly sessionsFor: SessionsFor;
+  }): string;
 }
 
 export interface PagesConfig {
@@ -115,6 +122,7 @@ export async function addPages(
   const { contextPath } = config;
   const filesNow = downloadsIn(config.downloads);
   const open = probes.map((path) => contextPath + path);
+  tellBrowsers(app, contextPath, site, () => audienceOf(policy.now()));
   guardHost(app, origin, open, noteRefusal);
   guardSessions(app, contextPath, policy.now, noteRefusal);
   app.addHook("onSend", (_request, reply, _payload, done) => {
@@ -159,6 +167,44 @@ export async function addPages(
         .send(site.render(name, facts));
     });
   addSessions(app, `${contextPath}/api/sessions`, securityHeaders, views);
+}
+
+/** Whether it is somebody who reads: a browser names HTML for a page, and for nothing else. */
+const reads = ({ headers }: FastifyRequest): boolean => /\btext\/html\b/.test(headers.accept ?? "");
+
+/** From a path to the relay's own, by relative steps, since a proxy may have taken some of it away. */
+function upFrom(url: string, contextPath: string): string {
+  const path = url.split("?", 1)[0] ?? "/";
+  const isBelow = contextPath !== "" && path.startsWith(`${contextPath}/`);
+  const steps = (isBelow ? path.slice(contextPath.length) : path).split("/").length - 2;
+  return (
+    "../".repeat(Math.max(0, steps)) +
+    (isBelow ? "" : contextPath.slice(1)) +
+    (contextPath && !isBelow ? "/" : "")
+  );
+}
+
+/** A refusal is a page for who reads, and stays JSON for programs. */
+function tellBrowsers(
+  app: FastifyInstance,
+  contextPath: string,
+  site: Site,
+  sessionsFor: () => SessionsFor,
+): void {
+  app.addHook("onSend", (request, reply, payload, done) => {
+    if (reply.statusCode < 400 || !reads(request) || typeof payload !== "string")
+      return done(null, payload);
+    const isJson = `${reply.getHeader("content-type")}`.startsWith("application/json");
+    const sentence = isJson ? JSON.parse(payload).error : payload;
+    if (typeof sentence !== "string") return done(null, payload);
+    reply
+      .removeHeader("content-length")
+      .type("text/html; charset=utf-8")
+      .header("vary", `accept, ${reply.getHeader("vary") ?? varies}`);
+    const up = upFrom(request.url, contextPath);
+    const status = reply.statusCode;
+    done(null, site.refuse({ status, sentence, up, sessionsFor: sessionsFor() }));
+  });
 }
 
 /** What machines fetch: files with validators and ranges, their hashes, and the scripts. */
