@@ -190,7 +190,8 @@ export function FaqPage({ sessionsFor }: { sessionsFor: SessionsFor }): JSX.Elem
       </Question>
       <Question id="systems" ask="Which systems does it run on?">
         <p>
-          Linux is tested. The code for macOS and Windows is written and has not been run there yet.
+          Linux is tested. Windows is run under Wine in tests, and on Microsoft's Windows by nobody
+          here yet; the code for macOS is written and has not been run there.
         </p>
       </Question>
     </>

@@ -10,7 +10,7 @@ import {
   sshAfter,
   world,
 } from "../support/bad-input.ts";
-import { until } from "../support/until.ts";
+import { stands, until } from "../support/until.ts";
 
 const cutByAgent = { code: closeCodes.peerLost, reason: "the agent's connection was lost" };
 
@@ -86,13 +86,8 @@ answers([
         data.writeUInt32BE(n);
         client.socket.send(data);
       }
-      let before = -1;
-      let looks = 0;
-      await until("the flood stands", () => {
-        looks = client.socket.bufferedAmount === before ? looks + 1 : 0;
-        before = client.socket.bufferedAmount;
-        return looks > 20;
-      });
+      await stands("the flood", () => client.socket.bufferedAmount);
+      const before = client.socket.bufferedAmount;
       assert.ok(before > (blocks * block) / 2, `only ${before} were held back`);
       const data = open(`/dial/${ticket}`, subprotocols.data);
       const got = (): number => data.heard.reduce((sum, part) => sum + part.length, 0);

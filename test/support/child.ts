@@ -170,6 +170,7 @@ export function folder(): string {
 /** Kills what a test has started and is still there, each by its own pid. */
 export async function endPrograms(): Promise<void> {
   for (const child of [...running].reverse()) {
+    if (child.exitCode !== null || child.signalCode !== null) continue; // while others were ended
     const gone = once(child, "exit");
     child.kill("SIGCONT");
     child.kill("SIGKILL");

@@ -16,3 +16,18 @@ export async function until<T>(
     });
   }
 }
+
+/** Looks in a row that see the same: a third of a second, and longer on a busy machine. */
+const looksAlike = 20;
+
+/** Resolves when what `look` sees has not changed for a while. */
+export async function stands(what: string, look: () => number): Promise<void> {
+  let before = Number.NaN;
+  let looks = 0;
+  await until(`${what} stands still`, () => {
+    const now = look();
+    looks = now === before ? looks + 1 : 0;
+    before = now;
+    return looks >= looksAlike;
+  });
+}

@@ -9,7 +9,7 @@ import { faultOf } from "../support/log-schema.ts";
 import { type AgentProgram, relayProgram, ssh, sshArgs } from "../support/programs.ts";
 import { screen } from "../support/screen.ts";
 import { root } from "../support/shipped.ts";
-import { until } from "../support/until.ts";
+import { stands, until } from "../support/until.ts";
 import { endWine, windowsAgent } from "../support/wine.ts";
 
 const quiet = "-oLogLevel=ERROR";
@@ -126,11 +126,7 @@ test("a client that is gone takes along its command, even one that does not list
   const size = (): number => (existsSync(beat) ? statSync(beat).size : 0);
   await until("a beat", size);
   session.kill("SIGKILL");
-  await until("no beat for a while", async () => {
-    const before = size();
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    return size() === before;
-  });
+  await stands("the beat", size);
 });
 
 describe("the executable", () => {

@@ -9,7 +9,7 @@ import { after, before, test } from "node:test";
 import { folder } from "../support/child.ts";
 import { type AgentProgram, relayProgram, sshArgs } from "../support/programs.ts";
 import { type Screen, screen } from "../support/screen.ts";
-import { until } from "../support/until.ts";
+import { stands, until } from "../support/until.ts";
 import { endWine, nodeThere, windowsAgent, windowsPath } from "../support/wine.ts";
 
 /** The addon's, but what it starts opens the console by its name. */
@@ -112,11 +112,7 @@ test("a client that is gone takes along what runs on its terminal", async () => 
   seen.type(`${nodeThere} beat.js\r`);
   await until("a beat", () => existsSync(beat));
   process.kill(seen.pid, "SIGKILL");
-  await until("no beat for a while", async () => {
-    const before = statSync(beat).size;
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    return statSync(beat).size === before;
-  });
+  await stands("the beat", () => statSync(beat).size);
 });
 
 test("without the addon lines go out as they are, and it is said", async () => {

@@ -57,7 +57,7 @@ foreach ($word in $given) { if ($word -ne '--insecure') { $into = $word } }
 New-Item -ItemType Directory -Force $into | Out-Null
 $words = ($command | ForEach-Object { '"' + $_ + '"' }) -join ' '
 $lines = '@echo off', 'setlocal', 'set NODE_OPTIONS=', 'set CONVERGE_PROGRAM=wsproxy', "$words %*"
-Set-Content -Encoding ASCII (Join-Path $into 'wsproxy.cmd') $lines
+Set-Content -Encoding OEM (Join-Path $into 'wsproxy.cmd') $lines
 Write-Host "converge: $into\wsproxy.cmd is installed."
 if (($env:PATH -split ';') -notcontains $into) {
   Write-Host "converge: $into is not in your PATH. Add it: `$env:PATH = '$into;' + `$env:PATH"

@@ -3,6 +3,7 @@
  * it. Where its settings come from, and what its pages look like, is their business.
  */
 import type { Clock } from "../../actors/clock.ts";
+import { confineTimers, faultsIn } from "../../actors/confine.ts";
 import { liveRoster } from "../../actors/observe/live-roster.ts";
 import type { Log } from "../../actors/ports.ts";
 import { drained, type RelayActor, startRelay } from "../../actors/relay.ts";
@@ -37,7 +38,7 @@ export async function openRelay(
 ): Promise<OpenRelay> {
   const ports = openRelayPorts(config, clock, log);
   const actor = startRelay(ports, clock, config.limits);
-  const live = liveRoster(actor, clock, ports.countsOf);
+  const live = liveRoster(actor, confineTimers(clock, faultsIn(log)), ports.countsOf);
   const server = await ports.listen(where, { ...pages, live }).catch((error) => {
     actor.stop(); // its timers would keep a process that cannot do its work
     throw error;

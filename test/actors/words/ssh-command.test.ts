@@ -1,4 +1,4 @@
-/** Ssh command: the text of each option. That a real ssh takes it is in test/stories/tools.test.ts. */
+/** Ssh command: the text of each option. That a real ssh takes it is in test/slow/ssh-config.test.ts. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
