@@ -15,6 +15,7 @@ import { readManifest } from "../src/io/relay/http/pages.ts";
 import { readTls } from "../src/io/relay/http/server.ts";
 import { openRelay } from "../src/io/relay/relay.ts";
 import { standardError } from "../src/io/standard-output.ts";
+import { terminalText } from "../src/io/text.ts";
 import { version } from "../src/io/version.ts";
 import { siteOf } from "../web/site.tsx";
 import { main } from "./exit.ts";
@@ -158,7 +159,7 @@ await main(async (signal) => {
       contextPath: flags.contextPath,
       isTls: tls !== null,
     });
-    if (why !== null) standardError.write(`converge: ${why}\n`);
+    if (why !== null) standardError.write(terminalText(`converge: ${why}\n`, "\n"));
     return why === null ? 0 : 1;
   }
   const log = openLog("converge", flags.logLevel);

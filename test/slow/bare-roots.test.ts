@@ -2,28 +2,11 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, afterEach, before, describe, test } from "node:test";
-import { endPrograms, finished, folder, run } from "../support/child.ts";
-import { type Mirror, openMirror } from "../support/mirror.ts";
+import { before, describe, test } from "node:test";
+import { finished, folder, run } from "../support/child.ts";
+import { mirror, relay } from "../support/mirrored.ts";
 import { ended, oneLiner, sshTo, useTerminal, withKey } from "../support/one-liner.ts";
-import { type RelayProgram, relayProgram } from "../support/programs.ts";
 import { busyboxOnly, copyOf, inRoot, minbase } from "../support/roots.ts";
-
-let relay: RelayProgram;
-let mirror: Mirror;
-
-before(async () => {
-  relay = await relayProgram();
-  mirror = await openMirror(relay);
-});
-afterEach(() => {
-  mirror.fetched = [];
-  mirror.isDamaging = false;
-});
-after(async () => {
-  mirror.close();
-  await endPrograms();
-});
 
 describe("in Debian's smallest root", () => {
   let dir: string;

@@ -11,27 +11,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { after, afterEach, before, describe, test } from "node:test";
-import { endPrograms, program, run } from "../support/child.ts";
-import { type Mirror, openMirror } from "../support/mirror.ts";
+import { describe, test } from "node:test";
+import { program, run } from "../support/child.ts";
+import { mirror, relay } from "../support/mirrored.ts";
 import { clean, ended, oneLiner, sshTo } from "../support/one-liner.ts";
-import { jobFolder, type RelayProgram, relayProgram } from "../support/programs.ts";
-
-let relay: RelayProgram;
-let mirror: Mirror;
-
-before(async () => {
-  relay = await relayProgram();
-  mirror = await openMirror(relay);
-});
-afterEach(() => {
-  mirror.fetched = [];
-  mirror.isDamaging = false;
-});
-after(async () => {
-  mirror.close();
-  await endPrograms();
-});
+import { jobFolder } from "../support/programs.ts";
 
 describe("on a machine with Node", () => {
   test("the job's NODE_OPTIONS does not reach the agent and comes back in the shell", async () => {

@@ -2,29 +2,13 @@
 import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { after, afterEach, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { type Choices, defaults } from "../../web/choices.ts";
 import { commandsFor } from "../../web/commands.ts";
-import { endPrograms, folder, program, run } from "../support/child.ts";
-import { type Mirror, openMirror } from "../support/mirror.ts";
+import { folder, program, run } from "../support/child.ts";
+import { mirror, relay } from "../support/mirrored.ts";
 import { clean, ended } from "../support/one-liner.ts";
-import { jobFolder, type RelayProgram, relayProgram } from "../support/programs.ts";
-
-let relay: RelayProgram;
-let mirror: Mirror;
-
-before(async () => {
-  relay = await relayProgram();
-  mirror = await openMirror(relay);
-});
-afterEach(() => {
-  mirror.fetched = [];
-  mirror.isDamaging = false;
-});
-after(async () => {
-  mirror.close();
-  await endPrograms();
-});
+import { jobFolder, relayProgram } from "../support/programs.ts";
 
 describe("wsproxy.sh", () => {
   test("makes a command, says where, and makes it anew", async () => {

@@ -29,9 +29,12 @@ test("a file is read once for all who ask at the same time, and again when it ha
   });
   const all = await Promise.all(Array.from({ length: 100 }, list));
   clearInterval(watching);
-  const want = [{ name: "agent.cjs", bytes: first.length, sha256: sha256(first) }];
+  const sizes = { bytes: first.length, wireBytes: first.length };
+  const want = [{ name: "agent.cjs", ...sizes, sha256: sha256(first) }];
   for (const files of all) assert.deepEqual(files, want);
   assert.equal(most, 1);
   writeFileSync(join(folder, "agent.cjs"), "another");
-  assert.deepEqual(await list(), [{ name: "agent.cjs", bytes: 7, sha256: sha256("another") }]);
+  assert.deepEqual(await list(), [
+    { name: "agent.cjs", bytes: 7, wireBytes: 7, sha256: sha256("another") },
+  ]);
 });
