@@ -234,6 +234,8 @@ export async function benchCrowd(
   const results = new Map<string, Figures>();
   const measure = async (crowd: number): Promise<void> => {
     const runs: Figures[] = [];
+    // Code gets compiled, and V8 forgets what was not used while others were watched.
+    for (let warm = 0; warm < 4; warm += 1) await costs(relay, agents, times);
     for (let round = 0; round < rounds; round += 1) runs.push(await costs(relay, agents, times));
     const of = (figure: string): number => median(runs.map((run) => run[figure] ?? Number.NaN));
     results.set(`${crowd} agents`, {
@@ -243,7 +245,6 @@ export async function benchCrowd(
     });
   };
   await grow(agents, relay.url, 100);
-  for (let warm = 0; warm < 4; warm += 1) await costs(relay, agents, times); // code gets compiled
   for (const crowd of crowds.slice(0, -1)) {
     await grow(agents, relay.url, crowd);
     await measure(crowd);
