@@ -58,10 +58,12 @@ const listener = createServer({ noDelay: true }, (socket) => {
     },
     ticket: "alone" as Ticket,
     address: "127.0.0.1",
-    readInPlace: () => readSocketInPlace(socket),
+    standing: null,
+    keep: () => readSocketInPlace(socket),
     end: () => void socket.end(),
     cut: () => void socket.destroy(),
     onceOver: (act) => void socket.once("close", act),
+    onTurn: () => {},
   });
 }).listen(0, "127.0.0.1", () => {
   process.stdout.write(`${JSON.stringify(listener.address())}\n`);

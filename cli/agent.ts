@@ -82,6 +82,11 @@ const readFlags = withFlags(command, [
     otherwise: 0,
     shown: "0s",
   }),
+  option(
+    "--resume-timeout <duration>",
+    "keep the shells of a client whose link broke so long; 0s: not at all",
+    { read: duration, otherwise: 600_000, shown: "10m" },
+  ),
   option("--max-duration <duration>", "end after so long, whatever happens", { read: timeout }),
   option("--bell", "ring the terminal's bell with each notice"),
   option("--title", "show in the window's title how long there is, once there was a warning"),
@@ -212,6 +217,7 @@ void main(async (signal) => {
     warnAtMs: flags.warn,
     lingerMs: flags.linger,
     maxDurationMs: flags.maxDuration ?? null,
+    resumeTimeoutMs: flags.resumeTimeout,
   };
 
   if (flags.json)
@@ -244,6 +250,7 @@ void main(async (signal) => {
       },
       notices: { bell: flags.bell ?? false, title: flags.title ?? false },
       announce,
+      isResumable: flags.resumeTimeout > 0,
     },
     systemClock,
     log,

@@ -110,6 +110,8 @@ export function textFor(news: AgentNews, insecure: boolean): string {
     case "client joined":
     case "client left":
     case "client lost":
+    case "client detached":
+    case "client resumed":
       return `converge: ${news.event}: ${news.who}`;
     case "waiting":
       return `converge: nobody is in; waiting until ${clockTime(news.endsAt)} (${waits[news.why]})`;

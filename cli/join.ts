@@ -3,7 +3,8 @@
  */
 
 import { connect } from "../src/io/client/connect.ts";
-import type { ProxyCommandConfig } from "../src/io/client/converse.ts";
+import { type LinkNotice, linkNotice } from "../src/io/client/link-notice.ts";
+import type { ProxyCommandConfig } from "../src/io/client/proxy-command.ts";
 import { openStdio } from "../src/io/client/stdio.ts";
 import { systemClock } from "../src/io/clock.ts";
 import { standardError } from "../src/io/standard-output.ts";
@@ -20,6 +21,20 @@ export const sayer =
   (sentence) => {
     if (!isQuiet) standardError.write(terminalText(`[converge] ${sentence}\n`, newline));
   };
+
+/** How long a session may be without a link, if nothing else is said. */
+export const resumeMs = 600_000;
+
+/** On standard error, where that is a terminal. */
+export const terminalNotice = (): LinkNotice | null =>
+  standardError.isTerminal
+    ? linkNotice({
+        get columns() {
+          return process.stderr.columns ?? 0;
+        },
+        write: standardError.write,
+      })
+    : null;
 
 /** What ssh needs to say that it leaves, when Ctrl-C reaches it and us at once. */
 const farewellMs = 1_000;

@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { CommanderError } from "commander";
 import { ConvergeError, reasonOf } from "../src/actors/errors.ts";
 import { connect } from "../src/io/client/connect.ts";
-import type { ProxyCommandConfig } from "../src/io/client/converse.ts";
+import type { ProxyCommandConfig } from "../src/io/client/proxy-command.ts";
 import { systemClock } from "../src/io/clock.ts";
 import { readTrust } from "../src/io/dial/config.ts";
 import { clientUrlOf, isFingerprint } from "../src/io/protocol/wire.ts";
@@ -25,7 +25,7 @@ import {
   urlArgument,
   withFlags,
 } from "./flags.ts";
-import { join, type Say, sayer } from "./join.ts";
+import { join, resumeMs, type Say, sayer, terminalNotice } from "./join.ts";
 
 const command = program("wsproxy", version, "ssh's ProxyCommand for Converge.")
   .argument(
@@ -58,6 +58,11 @@ const readFlags = withFlags(command, [
   }),
   option("--host <name>", "the URL is the relay's; ID or ID.converge, as ssh's %n has it"),
   option("--fingerprint <SHA256:…>", "refuse any other ssh host key"),
+  option("--resume-timeout <duration>", "look so long for another way when the link is lost", {
+    read: duration,
+    otherwise: resumeMs,
+    shown: "10m; 0s: not at all",
+  }),
   option("--ca <file>", "trust this authority (PEM) for wss"),
   option("--insecure", "accept any TLS certificate"),
   option("--quiet", "say nothing but errors"),
@@ -84,6 +89,8 @@ export async function run(signal: AbortSignal): Promise<number> {
       : urlArgument(flags.raw ? socketServerUrl : relayUrl, text),
     raw: flags.raw ?? false,
     waitMs: flags.wait,
+    resumeMs: flags.resumeTimeout,
+    notice: flags.quiet || flags.listen ? null : terminalNotice(),
     fingerprint: flags.fingerprint ?? null,
     trust: readTrust(flags.ca, flags.insecure ?? false),
   };

@@ -6,10 +6,10 @@
  * what reads every other one, and says what is wrong with it, is loaded for that alone.
  */
 import { parseArgs } from "node:util";
-import type { ProxyCommandConfig } from "../src/io/client/converse.ts";
+import type { ProxyCommandConfig } from "../src/io/client/proxy-command.ts";
 import { clientUrlOf, isFingerprint } from "../src/io/protocol/wire.ts";
 import { main } from "./exit.ts";
-import { join, sayer } from "./join.ts";
+import { join, resumeMs, sayer, terminalNotice } from "./join.ts";
 
 /** The usual way to be called: a URL, `--fingerprint`, `--quiet`, nothing else; null for all others. */
 function usual(): { config: ProxyCommandConfig; isQuiet: boolean } | null {
@@ -31,7 +31,8 @@ function usual(): { config: ProxyCommandConfig; isQuiet: boolean } | null {
     const trust = { ca: null, insecure: false };
     const url = values.host ? clientUrlOf(new URL(text), values.host) : new URL(text);
     if (!url) return null;
-    return { isQuiet, config: { url, fingerprint, trust, raw: false, waitMs: 0, debug: () => {} } };
+    const config = { url, fingerprint, trust, raw: false, waitMs: 0, debug: () => {} };
+    return { config: { ...config, resumeMs, notice: isQuiet ? null : terminalNotice() }, isQuiet };
   } catch {
     return null;
   }

@@ -10,7 +10,10 @@ import { type Clock, every } from "./clock.ts";
 /** How often meters are read, and so how late activity may be noticed. */
 export const sampleMs = 1_000;
 
-/** Counts bytes that are activity. `add` is all the hot path ever does. */
+/** What the hot path does with a meter, and all that it does. */
+export type Metering = Pick<Meter, "add">;
+
+/** Counts bytes that are activity. */
 export class Meter {
   #count = 0;
   add(n: number): void {

@@ -10,7 +10,7 @@ import {
   agentSessionMachine,
 } from "../machines/agent-session.ts";
 import { patienceMs, type UplinkEnding, uplinkMachine } from "../machines/uplink.ts";
-import type { AgentStatus, Ending, RendezvousId } from "../machines/vocabulary.ts";
+import type { AgentStatus, ClientReport, Ending, RendezvousId } from "../machines/vocabulary.ts";
 import { activity, sampleMs, ticks } from "./activity.ts";
 import type { Clock } from "./clock.ts";
 import { ConvergeError } from "./errors.ts";
@@ -87,11 +87,13 @@ export function startAgent(
       ports.announce({ event: notice.about, endsAt: endsAt() });
     ports.tell({ text: wordsFor(notice), title: titleFor(notice) }, audience);
   });
+  session.on("given up", ({ client }) => ports.giveUp(client));
   let before = stateOf(session);
   session.subscribe((snapshot) => {
     const now = stateOf(session);
     if (now === before) return;
     before = now;
+    uplink.send({ type: now === "occupied" ? "WANTED" : "UNWANTED" });
     const { lingerMs } = snapshot.context;
     if (now === "held" || now === "lost")
       ports.announce({ event: "waiting", why: now, endsAt: endsAt() });
@@ -126,7 +128,8 @@ export function startAgent(
   const report = (reached: AgentStatus["state"]): void => {
     const { deadlineMs, held } = session.getSnapshot().context;
     const clients = ports.reports();
-    const now = JSON.stringify([reached, Math.round(deadlineMs / 1_000), held, clients, warnings]);
+    const seconds = Math.round(deadlineMs / 1_000);
+    const now = JSON.stringify([reached, seconds, held, clients.map(standingOf), warnings]);
     if (now === reported) return;
     reported = now;
     reportedAtMs = clock.now();
@@ -149,12 +152,9 @@ export function startAgent(
     }),
     ports.clients.subscribe((news) => {
       const { type, who } = news;
-      const event = { "CLIENT.JOINED": "joined", "CLIENT.LEFT": "left", "CLIENT.LOST": "lost" }[
-        type
-      ];
-      ports.announce({ event: `client ${event}` as "client joined", who });
+      ports.announce({ event: eventOf[type], who });
       // A hold made by the last command counts, so the file is looked at before the leave is told.
-      if (type !== "CLIENT.JOINED") ports.holdFile.look();
+      if (type === "CLIENT.LEFT" || type === "CLIENT.LOST") ports.holdFile.look();
       session.send(news);
       // Who came is reported now, not at the next tick: a command may be over before that.
       if (clock.now() - reportedAtMs >= sampleMs) report(stateOf(session));
@@ -189,6 +189,20 @@ export function startAgent(
   );
   return { ...state, ended };
 }
+
+const eventOf = {
+  "CLIENT.JOINED": "client joined",
+  "CLIENT.LEFT": "client left",
+  "CLIENT.LOST": "client lost",
+  "CLIENT.DETACHED": "client detached",
+  "CLIENT.RESUMED": "client resumed",
+} as const;
+
+/** A report without what grows while nothing happens. */
+const standingOf = ({ forMs: _, detachedMs, ...report }: ClientReport): unknown => [
+  report,
+  detachedMs === undefined,
+];
 
 function refusalOf(ending: UplinkEnding, relay: string): ConvergeError {
   return ending.kind === "refused"

@@ -30,6 +30,7 @@ const sentences = {
   CONVERGE_LISTEN_METRICS:
     "Cannot listen on %s. Choose another address or port with --metrics-listen.",
   CONVERGE_PROXY: "The proxy refused: %s. Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY.",
+  CONVERGE_ENDED: "The session is over: %s. The job has gone on.",
   CONVERGE_LOST: "The connection was lost: %s. Connect again.",
   CONVERGE_INTERNAL: "Something went wrong inside: %s. Please report it.",
 } as const;

@@ -4,13 +4,14 @@
  */
 import type { Observable } from "rxjs";
 import type { HoldEvent } from "../machines/hold.ts";
-import type { ClientNews } from "../machines/notices.ts";
+import type { ClientNews, LinkNews } from "../machines/notices.ts";
 import type { PairingContext } from "../machines/pairing.ts";
 import type { RelayEvent } from "../machines/relay-events.ts";
 import type { Registered } from "../machines/uplink.ts";
 import type {
   AgentStatus,
   Audience,
+  ClientId,
   ClientReport,
   Ending,
   LinkId,
@@ -80,6 +81,8 @@ export type AgentNews =
   | { event: "waiting"; why: "held" | "lost" | "lingering"; endsAt: string }
   | { event: "hold set" | "hold cleared" | "extended"; endsAt: string }
   | { event: "client joined" | "client left" | "client lost"; who: string }
+  /** Its link broke or another took its place, and its shell goes on. */
+  | { event: "client detached" | "client resumed"; who: string }
   | { event: "warning"; leftMs: number; cause: string }
   | { event: "relay lost"; why: string }
   | { event: "relay found" }
@@ -118,8 +121,8 @@ export interface AgentPorts {
   /** Called once, before anything else: whom sessions can ask how things stand. */
   begin(state: AgentState): void;
   readonly meter: Meter;
-  /** Clients that logged in, left, or were lost. */
-  readonly clients: Observable<ClientNews>;
+  /** Clients that logged in, left, or were lost; that lost a link, or went on over another. */
+  readonly clients: Observable<ClientNews | LinkNews>;
   readonly holdFile: { readonly changes: Observable<HoldEvent>; look(): void };
   readonly keyChanges: Observable<string>;
   /** As they were when the ports were opened. */
@@ -131,6 +134,8 @@ export interface AgentPorts {
   standing(): Promise<void>;
   report(status: AgentStatus): void;
   reports(): ClientReport[];
+  /** Ends a client that was waited for in vain. */
+  giveUp(client: ClientId): void;
   /** Writes a line to terminals, past the meter: a notice is not activity. */
   tell(told: Told, audience: Audience): void;
   announce(news: AgentNews): void;

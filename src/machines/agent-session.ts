@@ -5,14 +5,17 @@
  * unless the hold file exists; a client whose link broke is waited for. Silence, or the hard cap,
  * ends it in any case. It owns `inactivity`, `hold` and `notices`; of ssh it knows nothing.
  */
-import { assign, emit, forwardTo, sendTo, setup } from "xstate";
+import { assign, emit, enqueueActions, forwardTo, sendTo, setup, stopChild } from "xstate";
+import { type AbsenceNews, absenceMachine } from "./absence.ts";
 import { type HoldEvent, type HoldNews, holdMachine } from "./hold.ts";
 import { type InactivityNews, inactivityMachine } from "./inactivity.ts";
-import { type ClientNews, type NoticeDue, noticesMachine } from "./notices.ts";
-import type { Audience, Ending, ExpiryCause, Notice } from "./vocabulary.ts";
+import { type ClientNews, type LinkNews, type NoticeDue, noticesMachine } from "./notices.ts";
+import type { Audience, ClientId, Ending, ExpiryCause, Notice } from "./vocabulary.ts";
 
 export type AgentSessionEvent =
   | ClientNews
+  | LinkNews
+  | AbsenceNews
   | HoldEvent
   | HoldNews
   | InactivityNews
@@ -26,6 +29,8 @@ export type AgentSessionEvent =
 
 /** For the terminals of the people it is meant for. */
 export type NoticeEmitted = { type: "notice"; notice: Notice; audience: Audience };
+/** A client was waited for in vain: its shell is to be ended. */
+export type GivenUp = { type: "given up"; client: ClientId };
 
 export interface AgentSessionInput {
   /** The clock's reading at the start. */
@@ -36,6 +41,8 @@ export interface AgentSessionInput {
   readonly warnAtMs: readonly number[];
   readonly lingerMs: number;
   readonly maxDurationMs: number | null;
+  /** How long a client is waited for whose link broke and whose shell outlives it. */
+  readonly resumeTimeoutMs: number;
 }
 
 export interface AgentSessionContext extends AgentSessionInput {
@@ -46,16 +53,34 @@ export interface AgentSessionContext extends AgentSessionInput {
   readonly ending: Ending;
 }
 
+/** It is over with the client, however that came. */
+const dropAbsence = {
+  type: "dropAbsence",
+  params: ({ event }: { event: { client: ClientId } }) => event,
+} as const;
+
+const absenceOf = (client: ClientId) => `absence of ${client}` as const;
+
 export const agentSessionMachine = setup({
   types: {
     input: {} as AgentSessionInput,
     context: {} as AgentSessionContext,
     events: {} as AgentSessionEvent,
-    emitted: {} as NoticeEmitted,
+    emitted: {} as NoticeEmitted | GivenUp,
     output: {} as Ending,
-    children: {} as { inactivity: "inactivity"; hold: "hold"; notices: "notices" },
+    children: {} as {
+      inactivity: "inactivity";
+      hold: "hold";
+      notices: "notices";
+      [absence: `absence of ${string}`]: "absence";
+    },
   },
-  actors: { inactivity: inactivityMachine, hold: holdMachine, notices: noticesMachine },
+  actors: {
+    inactivity: inactivityMachine,
+    hold: holdMachine,
+    notices: noticesMachine,
+    absence: absenceMachine,
+  },
   guards: {
     othersRemain: ({ context }) => context.clients > 1,
     isHeld: ({ context }) => context.held,
@@ -85,6 +110,20 @@ export const agentSessionMachine = setup({
       type: "HOLD.TOLD",
       leftMs: Math.max(0, aheadMs) + context.timeoutMs,
     })),
+    beginAbsence: enqueueActions(
+      ({ context, enqueue, self }, { client, who }: { client: ClientId; who: string }) => {
+        const input = { owner: self, client, who, graceMs: context.resumeTimeoutMs };
+        enqueue.spawnChild("absence", { id: absenceOf(client), input });
+      },
+    ),
+    endAbsence: enqueueActions(
+      ({ enqueue, self }, { client, outageMs }: { client: ClientId; outageMs: number }) => {
+        const absence = self.getSnapshot().children[absenceOf(client)];
+        if (absence) enqueue.sendTo(absence, { type: "CLIENT.RESUMED", outageMs });
+      },
+    ),
+    dropAbsence: stopChild((_, { client }: { client: ClientId }) => absenceOf(client)),
+    giveUp: emit((_, { client }: { client: ClientId }): GivenUp => ({ type: "given up", client })),
     toInactivity: forwardTo("inactivity"),
     toHold: forwardTo("hold"),
     toNotices: forwardTo("notices"),
@@ -140,6 +179,14 @@ export const agentSessionMachine = setup({
         },
         "HOLD.CLEARED": { actions: ["noteNoHold", "toInactivity", "toNotices"] },
         "KEYS.CHANGED": { actions: "toNotices" },
+        "CLIENT.DETACHED": {
+          description: "It counts as there, and makes no activity.",
+          actions: { type: "beginAbsence", params: ({ event }) => event },
+        },
+        "CLIENT.RESUMED": { actions: { type: "endAbsence", params: ({ event }) => event } },
+        "ABSENCE.NOTICED": { actions: "toNotices" },
+        "ABSENCE.ENDED": { actions: "toNotices" },
+        "ABSENCE.EXPIRED": { actions: { type: "giveUp", params: ({ event }) => event } },
         "RELAY.LOST": { actions: "toNotices" },
         "RELAY.FOUND": { actions: "toNotices" },
         "RELAY.ENDING": { actions: "toNotices" },
@@ -174,13 +221,13 @@ export const agentSessionMachine = setup({
         occupied: {
           on: {
             "CLIENT.LEFT": [
-              { guard: "othersRemain", actions: ["countOut", "toNotices"] },
-              { guard: "isHeld", target: "held", actions: "countOut" },
-              { target: "lingering", actions: "countOut" },
+              { guard: "othersRemain", actions: [dropAbsence, "countOut", "toNotices"] },
+              { guard: "isHeld", target: "held", actions: [dropAbsence, "countOut"] },
+              { target: "lingering", actions: [dropAbsence, "countOut"] },
             ],
             "CLIENT.LOST": [
-              { guard: "othersRemain", actions: ["countOut", "toNotices"] },
-              { target: "lost", actions: "countOut" },
+              { guard: "othersRemain", actions: [dropAbsence, "countOut", "toNotices"] },
+              { target: "lost", actions: [dropAbsence, "countOut"] },
             ],
           },
         },

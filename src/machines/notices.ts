@@ -5,6 +5,7 @@
  * the end was put off. It knows no words and no terminals.
  */
 import { type ActorRef, assign, type Snapshot, sendTo, setup } from "xstate";
+import type { AbsenceNews } from "./absence.ts";
 import type { HoldNews } from "./hold.ts";
 import type { InactivityNews } from "./inactivity.ts";
 import type { Audience, ClientId, ExpiryCause, Notice } from "./vocabulary.ts";
@@ -16,11 +17,17 @@ export type ClientNews =
   /** Its link broke. */
   | { type: "CLIENT.LOST"; client: ClientId; who: string; atMs: number };
 
+/** Of a client whose shell outlives its link: it broke, and another one took its place. */
+export type LinkNews =
+  | { type: "CLIENT.DETACHED"; client: ClientId; who: string }
+  | { type: "CLIENT.RESUMED"; client: ClientId; who: string; outageMs: number };
+
 export type NoticesEvent =
   | ClientNews
   | Extract<InactivityNews, { type: "INACTIVITY.WARNED" | "INACTIVITY.EXTENDED" }>
   | { type: "HOLD.TOLD"; leftMs: number }
   | Extract<HoldNews, { type: "HOLD.CLEARED" }>
+  | Extract<AbsenceNews, { type: "ABSENCE.NOTICED" | "ABSENCE.ENDED" }>
   | { type: "RELAY.LOST" }
   | { type: "RELAY.FOUND" }
   | { type: "RELAY.ENDING"; leftMs: number }
@@ -74,6 +81,14 @@ export const noticesMachine = setup({
         audience: only(client),
       }),
     ),
+    tellReturned: sendTo(
+      ({ context }) => context.owner,
+      (_, { client, outageMs }: { client: ClientId; outageMs: number }): NoticeDue => ({
+        type: "NOTICE.DUE",
+        notice: { about: "link back", outageMs },
+        audience: only(client),
+      }),
+    ),
     remember: assign(
       (_, { leftMs, cause, atMs }: { leftMs: number; cause: ExpiryCause; atMs: number }) => ({
         endsAtMs: atMs + leftMs,
@@ -112,6 +127,27 @@ export const noticesMachine = setup({
           client: event.client,
         }),
       },
+    },
+    "ABSENCE.NOTICED": {
+      actions: {
+        type: "tellOthers",
+        params: ({ event }) => ({
+          notice: { about: "client away", who: event.who },
+          client: event.client,
+        }),
+      },
+    },
+    "ABSENCE.ENDED": {
+      actions: [
+        {
+          type: "tellOthers",
+          params: ({ event }) => ({
+            notice: { about: "client back", who: event.who },
+            client: event.client,
+          }),
+        },
+        { type: "tellReturned", params: ({ event }) => event },
+      ],
     },
     "HOLD.TOLD": {
       actions: {

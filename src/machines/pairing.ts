@@ -25,6 +25,7 @@ export const summonMs = 10_000;
 export interface AgentPresence {
   readonly control: LinkId;
   readonly facts: AgentFacts;
+  readonly can: readonly string[];
 }
 
 export type PairingEvent =
@@ -52,6 +53,8 @@ export interface PairingInput {
   readonly agent: AgentPresence | null;
   /** How the last agent of that id ended, where nobody has it now. */
   readonly past: PastEnding | null;
+  /** Whether the client was joined before, and wants to go on: it waits for no other agent. */
+  readonly isAgain: boolean;
   /** How long the client waits for an agent that is not there yet; 0 is not at all. */
   readonly waitMs: number;
   /** How long an agent may take to dial back. */
@@ -86,7 +89,7 @@ export const pairingMachine = setup({
   },
   guards: {
     agentIsThere: ({ context }) => context.agent !== null,
-    willWait: ({ context }) => context.waitMs > 0,
+    willWait: ({ context: { waitMs, isAgain, past } }) => waitMs > 0 && !(isAgain && past),
   },
   actions: {
     tellWaiting: (_, _params: { client: LinkId; waitMs: number }) => {},

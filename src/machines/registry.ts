@@ -6,6 +6,7 @@ import { Sorted } from "./sorted.ts";
 import type {
   AgentFacts,
   AgentStatus,
+  ClientReport,
   Holder,
   IdentityKey,
   LinkId,
@@ -26,6 +27,8 @@ export interface Registration {
   readonly ids: readonly RendezvousId[];
   readonly key: IdentityKey;
   readonly facts: AgentFacts;
+  /** What its side of a stream can do, in words that are only passed on. */
+  readonly can: readonly string[];
   /** Whose token let it register; null where none is wanted. */
   readonly voucher: string | null;
   /** Wall clock, as are all `atMs`. */
@@ -36,6 +39,7 @@ export interface AgentEntry {
   readonly id: RendezvousId;
   readonly key: IdentityKey;
   readonly facts: AgentFacts;
+  readonly can: readonly string[];
   readonly address: string;
   readonly holder: Holder;
   readonly sinceMs: number;
@@ -46,6 +50,8 @@ export interface AgentEntry {
   readonly lostAtMs: number;
   /** What it last said, without its clients: pairings know those. */
   readonly status: Omit<AgentStatus, "clients"> | null;
+  /** Those of its clients that have no link now. */
+  readonly detached: readonly ClientReport[];
   /** When the status came, so that `leftMs` can be counted down from there. */
   readonly statusAtMs: number;
 }
@@ -58,6 +64,9 @@ export interface Memory {
   /** Lost agents of all together. */
   readonly lostMost: number;
 }
+
+/** The same for all, for it is what nearly all have. */
+const noneAway: readonly ClientReport[] = [];
 
 /** The agents of one holder. */
 interface Own {
@@ -124,7 +133,7 @@ export class Registry {
   admit(registration: Registration): void {
     const id = this.idFor(registration);
     if (id === null) return;
-    const { key, facts, address, holder, control, atMs } = registration;
+    const { key, facts, can, address, holder, control, atMs } = registration;
     this.#forgetOld(atMs);
     const former = this.#agents.get(id);
     const before = former?.key === key ? former : undefined;
@@ -133,6 +142,7 @@ export class Registry {
       id,
       key,
       facts,
+      can,
       address,
       holder,
       control,
@@ -140,6 +150,7 @@ export class Registry {
       onlineAtMs: atMs,
       lostAtMs: 0,
       status: before?.status ?? null,
+      detached: before?.detached ?? [],
       statusAtMs: before?.statusAtMs ?? atMs,
     });
     const own = this.#owns.get(holder) ?? { count: 0, lost: new Set() };
@@ -151,9 +162,19 @@ export class Registry {
     }
   }
 
-  note(id: RendezvousId, { clients: _, ...status }: AgentStatus, atMs: number): void {
+  note(id: RendezvousId, { clients, ...status }: AgentStatus, atMs: number): void {
     const agent = this.#agents.get(id);
-    if (agent) this.#put({ ...agent, status, statusAtMs: atMs });
+    const away = clients.filter(({ detachedMs }) => detachedMs !== undefined);
+    const detached = away.length > 0 ? away : noneAway;
+    if (agent) this.#put({ ...agent, status, detached, statusAtMs: atMs });
+  }
+
+  /** One of its clients has a link again. */
+  noteResumed(id: RendezvousId, stream: number | undefined): void {
+    const agent = this.#agents.get(id);
+    if (!agent?.detached.some((client) => client.stream === stream)) return;
+    const detached = agent.detached.filter((client) => client.stream !== stream);
+    this.#put({ ...agent, detached });
   }
 
   /**

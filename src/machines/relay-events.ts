@@ -22,6 +22,8 @@ export interface Knock {
   readonly client: LinkId;
   readonly facts: ClientFacts;
   readonly waitMs: number;
+  /** Whether it was joined before, and lost its link. */
+  readonly isAgain: boolean;
   readonly atMs: number;
 }
 
@@ -94,14 +96,19 @@ export type RelayNews =
       pairing: PairingContext;
       login: ClientReport["login"];
       kinds: readonly ChannelKind[];
-    };
+    }
+  /** Its link broke, and its agent waits for it. */
+  | { type: "CLIENT.DETACHED"; id: RendezvousId; report: ClientReport }
+  /** It went on over this pairing's link; what it does was said of the one before. */
+  | { type: "CLIENT.RESUMED"; pairing: PairingContext; report: ClientReport };
 
 /** What a report says that the one before did not; null when that is nothing. */
 export function seenOf(
   pairing: PairingContext,
   before: ClientReport | null,
-): Extract<RelayNews, { type: "CLIENT.SEEN" }> | null {
+): Extract<RelayNews, { type: "CLIENT.SEEN" | "CLIENT.RESUMED" }> | null {
   const { report } = pairing;
+  if (!before && report?.resumes) return { type: "CLIENT.RESUMED", pairing, report };
   const login = before?.login ? null : (report?.login ?? null);
   const kinds = (report?.kinds ?? []).filter((kind) => !before?.kinds.includes(kind));
   return login || kinds.length > 0 ? { type: "CLIENT.SEEN", pairing, login, kinds } : null;

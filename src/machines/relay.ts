@@ -90,6 +90,13 @@ export const relayMachine = setup({
       const times = (status.warnings ?? 0) - (before?.warnings ?? 0);
       if (times > 0) enqueue.emit({ type: "AGENT.WARNED", id, times });
       if (status.held && !before?.held) enqueue.emit({ type: "AGENT.HELD", id });
+      const known = context.agents.get(id)?.detached ?? [];
+      for (const report of status.clients)
+        if (
+          report.detachedMs !== undefined &&
+          !known.some(({ stream }) => stream === report.stream)
+        )
+          enqueue.emit({ type: "CLIENT.DETACHED", id, report });
     }),
     tellKnock: emit((_, knock: Knock) => ({ type: "CLIENT.CAME", knock })),
     admitAgent: ({ context: { agents, endings } }, registration: Registration) => {
@@ -105,15 +112,17 @@ export const relayMachine = setup({
         if (seen) enqueue.emit(seen);
       }
     }),
-    passReport: enqueueActions(({ context: { pairings }, enqueue }, { id, report }: ClientNote) => {
-      const seen = pass(pairings, id, report);
+    passReport: enqueueActions(({ context, enqueue }, { id, report }: ClientNote) => {
+      context.agents.noteResumed(id, report.stream);
+      const seen = pass(context.pairings, id, report);
       if (seen) enqueue.emit(seen);
     }),
     noteLoss: ({ context }, { id, atMs }: Loss) => context.agents.lose(id, atMs),
     noteEnding: ({ context }, { id, atMs }: Leave) =>
       context.endings.note(id, { atMs, kind: context.agents.get(id)?.status?.ending ?? null }),
     forgetAgent: ({ context }, { id }: Leave) => context.agents.forget(id),
-    openPairing: ({ context, self }, { id, ticket, client, facts, waitMs, atMs }: Knock) => {
+    openPairing: ({ context, self }, knock: Knock) => {
+      const { id, ticket, client, facts, waitMs, isAgain, atMs } = knock;
       const agent = context.agents.get(id);
       context.pairings.open({
         owner: self,
@@ -122,17 +131,20 @@ export const relayMachine = setup({
         client,
         facts,
         waitMs,
+        isAgain,
         sinceMs: atMs,
         summonMs: context.summonMs,
         past: agent ? null : context.endings.of(id, atMs),
-        agent: agent?.control ? { control: agent.control, facts: agent.facts } : null,
+        agent: agent?.control
+          ? { control: agent.control, facts: agent.facts, can: agent.can }
+          : null,
       });
     },
     presentAgent: ({ context }, registration: Registration) => {
-      const { control, facts, atMs } = registration;
+      const { control, facts, can, atMs } = registration;
       const id = context.agents.idOf(registration);
       if (id === null) return;
-      context.pairings.sendAll({ type: "AGENT.ARRIVED", agent: { control, facts }, atMs }, id);
+      context.pairings.sendAll({ type: "AGENT.ARRIVED", agent: { control, facts, can }, atMs }, id);
     },
     joinPairing: (
       { context },

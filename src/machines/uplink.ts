@@ -20,7 +20,13 @@ export type RefusalCode =
 
 /** What came of one try to register. `jitter` is a random number from 0 to 1, drawn outside. */
 export type Registered = { readonly jitter: number } & (
-  | { readonly kind: "registered"; readonly id: RendezvousId; readonly clientUrl: string }
+  | {
+      readonly kind: "registered";
+      readonly id: RendezvousId;
+      readonly clientUrl: string;
+      /** When the link breaks, the next is to be dialled at a moment within so long. */
+      readonly spreadMs: number;
+    }
   | {
       readonly kind: "refused";
       readonly code: RefusalCode;
@@ -46,11 +52,18 @@ export interface UplinkInput {
   readonly patienceMs: number;
 }
 
+/** Somebody is in, or waited for; or nobody is. */
+export type UplinkEvent = { type: "WANTED" } | { type: "UNWANTED" };
+
 interface Context extends UplinkInput {
   readonly wasOnline: boolean;
   /** Tries that failed, and links that were lost, since a link last stood for a while. */
   readonly failures: number;
   readonly jitter: number;
+  /** As the relay said when it was last reached. */
+  readonly spreadMs: number;
+  /** Whether somebody is in, or waited for. */
+  readonly isWanted: boolean;
   readonly ending: UplinkEnding;
 }
 
@@ -58,6 +71,9 @@ const firstMs = 500;
 const mostMs = 30_000;
 /** A link that stood for so long was a good one. Else a relay that takes and drops us would be redialled at once, for ever. */
 const settledMs = 10_000;
+/** The same while a client is in, or waited for: it goes on as soon as this link stands again. */
+const mostWantedMs = 2_000;
+const settledWantedMs = 1_000;
 
 /** Half a second, doubling to half a minute; the upper half of each is jitter. */
 export function backoffMs(failures: number, jitter: number): number {
@@ -65,11 +81,17 @@ export function backoffMs(failures: number, jitter: number): number {
   return full / 2 + (full / 2) * jitter;
 }
 
+/** What a link is waited for: many agents lose theirs at once, and are told to spread. */
+function pauseMs({ failures, jitter, spreadMs, isWanted }: Context): number {
+  const ms = Math.max(backoffMs(failures, jitter), failures === 1 ? jitter * spreadMs : 0);
+  return isWanted ? Math.min(ms, (mostWantedMs * (1 + jitter)) / 2) : ms;
+}
+
 export const uplinkMachine = setup({
   types: {
     input: {} as UplinkInput,
     context: {} as Context,
-    events: {} as { type: "never" },
+    events: {} as UplinkEvent,
     emitted: {} as UplinkEmitted,
     output: {} as UplinkEnding,
   },
@@ -92,6 +114,7 @@ export const uplinkMachine = setup({
       wasOnline: true,
       jitter: output.jitter,
       id: output.kind === "registered" ? output.id : context.id,
+      spreadMs: output.kind === "registered" ? output.spreadMs : context.spreadMs,
     })),
     noteRefusal: assign(({ context }, { output }: { output: Registered }) => ({
       ending: output.kind === "refused" ? output : context.ending,
@@ -104,6 +127,8 @@ export const uplinkMachine = setup({
         why: output.kind === "registered" ? "" : output.why,
       },
     })),
+    noteWanted: assign({ isWanted: true }),
+    noteUnwanted: assign({ isWanted: false }),
     noteSettled: assign({ failures: 0 }),
     noteLost: assign({ failures: ({ context }) => context.failures + 1 }),
     publishRegistered: emit(({ context }, { output }: { output: Registered }) => ({
@@ -119,9 +144,9 @@ export const uplinkMachine = setup({
     publishLost: emit({ type: "lost" }),
   },
   delays: {
-    settled: settledMs,
+    settled: ({ context }) => (context.isWanted ? settledWantedMs : settledMs),
     patience: ({ context }) => context.patienceMs,
-    backoff: ({ context }) => backoffMs(context.failures, context.jitter),
+    backoff: ({ context }) => pauseMs(context),
   },
 }).createMachine({
   id: "uplink",
@@ -130,10 +155,16 @@ export const uplinkMachine = setup({
     wasOnline: false,
     failures: 0,
     jitter: 0,
+    spreadMs: 0,
+    isWanted: false,
     ending: { kind: "unreachable", why: "no answer" },
   }),
   output: ({ context }) => context.ending,
   initial: "open",
+  on: {
+    WANTED: { actions: "noteWanted" },
+    UNWANTED: { actions: "noteUnwanted" },
+  },
   states: {
     open: {
       after: { patience: { guard: "wasNeverOnline", target: "ended" } },

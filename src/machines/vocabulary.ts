@@ -30,6 +30,8 @@ export interface AgentFacts {
 export interface ClientFacts {
   /** IP address, after trusted forwarded headers. */
   readonly address: string;
+  /** What its side of the stream can do, in words that are only passed on. */
+  readonly can: readonly string[];
 }
 
 export type ChannelKind = "shell" | "exec" | "sftp" | "forward";
@@ -40,6 +42,17 @@ export interface ClientReport {
   readonly kinds: readonly ChannelKind[];
   /** The key that logged in; null before that. */
   readonly login: { readonly fingerprint: string; readonly comment: string } | null;
+  /** The number of its stream, where that outlives its links; the rest is of such a stream only. */
+  readonly stream?: number | undefined;
+  /** How often it went on over another link. */
+  readonly resumes?: number | undefined;
+  /** How long it was away before the link that it has. */
+  readonly outageMs?: number | undefined;
+  /** How long it has been away; left out while it is there. */
+  readonly detachedMs?: number | undefined;
+  /** How long it has been in, and where it comes from: for a relay that never saw it. */
+  readonly forMs?: number | undefined;
+  readonly address?: string | undefined;
 }
 
 /** An agent's report on itself, sent on change and at most once a second. */
@@ -91,7 +104,16 @@ export type Ending =
 export type Notice =
   | { readonly about: "expiry near"; readonly leftMs: number; readonly cause: ExpiryCause }
   | { readonly about: "expiry extended"; readonly leftMs: number }
-  | { readonly about: "client joined" | "client left" | "client lost"; readonly who: string }
+  | {
+      readonly about:
+        | "client joined"
+        | "client left"
+        | "client lost"
+        | "client away"
+        | "client back";
+      readonly who: string;
+    }
+  | { readonly about: "link back"; readonly outageMs: number }
   | { readonly about: "hold set"; readonly leftMs: number }
   | { readonly about: "hold cleared" }
   | { readonly about: "relay lost" }

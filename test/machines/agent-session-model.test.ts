@@ -23,6 +23,7 @@ const limits: fc.Arbitrary<AgentSessionInput> = fc.record({
   timeoutMs: fc.constantFrom(15, 60).map((n) => n * second + 100),
   warnAtMs: fc.constantFrom([], [10 * second], [50 * second, 30 * second, 10 * second]),
   lingerMs: fc.constantFrom(200, 20 * second + 200),
+  resumeTimeoutMs: fc.constant(10 * 60 * second),
   maxDurationMs: fc.option(fc.constantFrom(25, 45, 150).map((n) => n * second + 300)),
 });
 

@@ -18,6 +18,7 @@ function start(limits: { lingerMs?: number; maxDurationMs?: number; joinTimeoutM
       warnAtMs: [5 * minute, minute],
       lingerMs: 0,
       maxDurationMs: null,
+      resumeTimeoutMs: 10 * minute,
       ...limits,
     },
   });

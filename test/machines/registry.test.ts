@@ -18,6 +18,7 @@ const registration = (name: string, atMs: number) => ({
   control: `link-${name}` as LinkId,
   address: name.slice(0, 1),
   holder: name.slice(0, 1) as Holder,
+  can: [],
   voucher: null,
   asked: id(name),
   ids: [id(name)],

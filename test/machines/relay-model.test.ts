@@ -147,7 +147,12 @@ const steps = [
       const control = `link-${model.links.length}` as LinkId;
       const atMs = model.nowMs;
       model.register(control, ids, key, holder);
-      const about = { asked: ids[0] ?? ("" as RendezvousId), address: holder, voucher: null };
+      const about = {
+        asked: ids[0] ?? ("" as RendezvousId),
+        address: holder,
+        voucher: null,
+        can: [],
+      };
       const facts = {} as AgentFacts;
       actor.send({ type: "AGENT.REGISTERED", control, ids, key, holder, facts, atMs, ...about });
     },
@@ -191,8 +196,18 @@ const steps = [
       const ticket = `t${model.tickets.length}` as Ticket;
       model.knock(id, ticket, waitMs);
       const client = String(ticket) as LinkId;
-      const facts = { address: "192.0.2.1" };
-      actor.send({ type: "CLIENT.KNOCKED", id, ticket, client, facts, waitMs, atMs: model.nowMs });
+      const facts = { address: "192.0.2.1", can: [] };
+      const isAgain = false;
+      actor.send({
+        type: "CLIENT.KNOCKED",
+        id,
+        ticket,
+        client,
+        facts,
+        waitMs,
+        isAgain,
+        atMs: model.nowMs,
+      });
     },
   ),
   step("dial back", fc.record({ ago, isDead: fc.boolean() }), ({ ago, isDead }, model, real) => {

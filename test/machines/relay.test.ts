@@ -55,6 +55,7 @@ function start() {
       control: link(control),
       address: "192.0.2.7",
       holder: "192.0.2.7" as Holder,
+      can: [],
       voucher: null,
       asked: id(ids[0] ?? ""),
       ids: ids.map(id),
@@ -68,7 +69,8 @@ function start() {
       id: id(at),
       ticket: ticket(`t-${client}`),
       client: link(client),
-      facts: { address: "192.0.2.1" },
+      facts: { address: "192.0.2.1", can: [] },
+      isAgain: false,
       waitMs,
       atMs: 0,
     });

@@ -17,7 +17,13 @@ for (const [failures, jitter, want] of [
 }
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
-const ok: Registered = { kind: "registered", id: "job" as RendezvousId, clientUrl: "u", jitter: 1 };
+const ok: Registered = {
+  kind: "registered",
+  id: "job" as RendezvousId,
+  clientUrl: "u",
+  spreadMs: 0,
+  jitter: 1,
+};
 const away: Registered = { kind: "unreachable", why: "refused", jitter: 1 };
 const tls: Registered = {
   kind: "refused",

@@ -1,7 +1,7 @@
 /** Limits: what one address, one id and all together may have of the relay. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newcomersPerHolder, newcomersPerId } from "../../src/io/relay/admission/newcomers.ts";
+import { newcomersMost } from "../../src/io/relay/admission/newcomers.ts";
 import { handClock } from "../support/clock.ts";
 import { messages, register, type Stranger, stranger } from "../support/stranger.ts";
 import { until } from "../support/until.ts";
@@ -80,7 +80,7 @@ test("a full relay says so, and answers its pages", () =>
 test("an id has so many clients that have not logged in, whoever they are", () =>
   inWorld(behindProxy, async (world, base) => {
     await register(world.relay.url, "crowded");
-    const links = Array.from({ length: newcomersPerId }, (_, n) =>
+    const links = Array.from({ length: newcomersMost.perId }, (_, n) =>
       stranger(`${base}/client/crowded`, "converge.client.v1", from(`192.0.2.${n}`)),
     );
     for (const link of links) assert.equal(await answerOf(link), 101);
@@ -88,7 +88,7 @@ test("an id has so many clients that have not logged in, whoever they are", () =
     assert.deepEqual(reasonsOf(world), ["too many clients"]);
     links[0]?.socket.terminate();
     const { pairings } = world.relay.actor.getSnapshot().context;
-    await until("one is gone", () => pairings.size === newcomersPerId - 1);
+    await until("one is gone", () => pairings.size === newcomersMost.perId - 1);
     assert.equal(await answerOf(stranger(`${base}/client/crowded`, "converge.client.v1")), 101);
   }));
 
@@ -101,9 +101,9 @@ test("one address has a share of an id's clients, and another's get in", () =>
       return link;
     };
     const flood = (): Promise<Stranger[]> =>
-      Promise.all(Array.from({ length: 2 * newcomersPerHolder }, () => knock("192.0.2.66")));
+      Promise.all(Array.from({ length: 2 * newcomersMost.perHolder }, () => knock("192.0.2.66")));
     const opened = (await flood()).filter((link) => link.isOpen());
-    assert.equal(opened.length, newcomersPerHolder);
+    assert.equal(opened.length, newcomersMost.perHolder);
     assert.ok((await knock("192.0.2.1")).isOpen(), "another address is not disturbed");
 
     // Who has logged in takes nobody's place.
@@ -122,7 +122,7 @@ test("one address has a share of an id's clients, and another's get in", () =>
     for (const { socket } of opened) socket.pause();
     await world.clock.advance(10_000); // the agent dials nobody back
     const again = await flood();
-    assert.equal(again.filter((link) => link.isOpen()).length, newcomersPerHolder);
+    assert.equal(again.filter((link) => link.isOpen()).length, newcomersMost.perHolder);
     for (const { socket } of opened) socket.terminate();
   }));
 
@@ -131,13 +131,13 @@ test("a login that another agent reports counts for nothing", () =>
     const agent = await register(world.relay.url, "public");
     const other = await register(world.relay.url, "other");
     const knock = () => stranger(`${base}/client/public`, "converge.client.v1");
-    const links = Array.from({ length: newcomersPerHolder }, knock);
+    const links = Array.from({ length: newcomersMost.perHolder }, knock);
     for (const link of links) assert.equal(await answerOf(link), 101);
     const login = { fingerprint: "SHA256:x", comment: "" };
     const tickets = messages(agent).flatMap(({ type, ticket }) =>
       type === "summon" ? ticket : [],
     );
-    assert.equal(tickets.length, newcomersPerHolder);
+    assert.equal(tickets.length, newcomersMost.perHolder);
     for (const ticket of tickets)
       other.say({ type: "client", client: { ticket, kinds: [], login } });
     other.say({ type: "status", status: { state: "held", leftMs: 1, held: true, clients: [] } });

@@ -86,6 +86,8 @@ describe("an ssh that stops", () => {
           url: new URL(`${base(world)}/client/${id}`),
           raw: false,
           waitMs: 0,
+          resumeMs: 0,
+          notice: null,
           fingerprint: null,
           debug: () => {},
           trust: { ca: null, insecure: false },

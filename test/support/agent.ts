@@ -19,6 +19,7 @@ export interface AgentOptions {
   warnAtMs?: number[];
   lingerMs?: number;
   maxDurationMs?: number;
+  resumeTimeoutMs?: number;
   allowed?: Partial<AgentPortsConfig["allowed"]>;
   notices?: Partial<AgentPortsConfig["notices"]>;
   job?: Record<string, string>;
@@ -71,6 +72,7 @@ export async function startAgent(
         warnAtMs: options.warnAtMs ?? [300_000, 60_000, 10_000],
         lingerMs: options.lingerMs ?? 0,
         maxDurationMs: options.maxDurationMs ?? null,
+        resumeTimeoutMs: options.resumeTimeoutMs ?? 600_000,
       },
       relay,
       trust: { ca: null, insecure: true },
@@ -98,6 +100,7 @@ export async function startAgent(
       },
       notices: { bell: false, title: false, ...options.notices },
       announce: (item) => void news.push(item),
+      isResumable: options.resumeTimeoutMs !== 0,
     },
     clock,
     log,

@@ -44,6 +44,10 @@ export const rooms: Readonly<Record<string, Room>> = {
     what: "What goes over the wire: paths, close codes, bounds, control messages, identity",
     may: ["src/machines", "node:crypto", "valibot"],
   },
+  "src/io/resume": {
+    what: "A byte stream that outlives its links: records, what is kept, proofs of whose it is",
+    may: ["src/actors", "node:crypto"],
+  },
   "src/io/websocket": {
     what: "Links: frames read and written in place, ends, keep-alive, a link as a stream",
     may: [...acts, "src/io/protocol", "src/io/wasm", "node:*", "ws"],
@@ -58,7 +62,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   "src/io/client": {
     what: "wsproxy: connects, waits, pins the host key, copies bytes; the doctor",
-    may: [...acts, ...wire, "src/io/dial", "node:*"],
+    may: [...acts, ...wire, "src/io/resume", "src/io/dial", "node:*"],
   },
   "src/io/relay": {
     what: "The relay: upgrade, registration, links, splice, and its ports put together",
@@ -68,6 +72,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "src/io/relay/admission",
       "src/io/relay/http",
       "node:http",
+      "node:perf_hooks",
       "node:stream",
       "node:v8",
       "ws",
@@ -116,6 +121,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     may: [
       ...acts,
       ...wire,
+      "src/io/resume",
       "src/io/dial",
       "src/io/ssh2",
       "src/io/agent/ssh",

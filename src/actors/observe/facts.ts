@@ -87,6 +87,20 @@ export type RelayFact =
     } & OfClient)
   | ({ readonly type: "client logged in"; readonly login: Login } & OfClient)
   | ({ readonly type: "client used"; readonly kind: ChannelKind } & OfClient)
+  | {
+      readonly type: "client detached";
+      readonly id: RendezvousId;
+      readonly stream: number;
+      readonly client: string;
+      readonly login: Login | null;
+    }
+  | ({
+      readonly type: "client resumed";
+      readonly stream: number;
+      readonly awaySeconds: number;
+      readonly resumes: number;
+      readonly login: Login | null;
+    } & OfClient)
   | ({
       readonly type: "client session ended";
       readonly since: string;

@@ -8,7 +8,7 @@ import type { AgentStatus, ChannelKind } from "../../machines/vocabulary.ts";
 import { type ClientRow, stateOf } from "./roster.ts";
 
 export const agentStates = ["waiting", "occupied", "held", "lost", "lingering", "ending"] as const;
-export const clientStates = ["waiting", "summoning", "connected"] as const;
+export const clientStates = ["waiting", "summoning", "connected", "detached"] as const;
 export const channelKinds = ["shell", "exec", "sftp", "forward"] as const;
 
 export interface Gauges {
@@ -26,8 +26,10 @@ export function gauges({ context }: SnapshotFrom<typeof relayMachine>): Gauges {
   const agents = zeros<AgentStatus["state"]>(agentStates);
   const clients = zeros<ClientRow["state"]>(clientStates);
   const kinds = zeros<ChannelKind>(channelKinds);
-  for (const { control, status } of context.agents.all)
+  for (const { control, status, detached } of context.agents.all) {
+    clients.detached += detached.length;
     if (control !== null) agents[status?.state ?? "waiting"] += 1;
+  }
   for (const pairing of context.pairings.all()) {
     const state = stateOf(pairing);
     clients[state] += 1;

@@ -93,6 +93,16 @@ export function factsOf(news: RelayNews, wallMs: number): RelayFact[] {
       const type = "client session started";
       return [{ type, session: client, id, client: facts.address, waitSeconds: waitMs / 1_000 }];
     }
+    case "CLIENT.DETACHED": {
+      const { stream = 0, address = "", login } = news.report;
+      return [{ type: "client detached", id: news.id, stream, client: address, login }];
+    }
+    case "CLIENT.RESUMED": {
+      const { stream = 0, resumes = 0, outageMs = 0, login } = news.report;
+      const awaySeconds = outageMs / 1_000;
+      const type = "client resumed";
+      return [{ type, ...ofClient(news.pairing), stream, awaySeconds, resumes, login }];
+    }
     case "CLIENT.SEEN": {
       const { pairing, login, kinds } = news;
       const of = ofClient(pairing);

@@ -27,7 +27,11 @@ const wordsMost = 5;
 export interface ClientRow {
   readonly address: string;
   readonly since: string;
-  readonly state: "waiting" | "summoning" | "connected";
+  readonly state: "waiting" | "summoning" | "connected" | "detached";
+  /** Since when it has no link, while its shell waits for another; null while it has one. */
+  readonly awaySince: string | null;
+  /** How often it went on over another link. */
+  readonly resumes: number;
   readonly kinds: readonly ChannelKind[];
   readonly login: ClientReport["login"];
   readonly clientBytes: number;
@@ -141,20 +145,43 @@ function newRow(shown: Shown, { pairings }: RelayContext, bytesOf: BytesOf): Age
     state: stateOfAgent(agent),
     held: agent?.status?.held ?? false,
     expiresAt: expiresMs === null ? null : iso(expiresMs),
-    clients: pairings.ofId(id, clientsPerRow).map((pairing) => {
-      const { client, facts, sinceMs, report } = pairing.context;
-      return {
-        address: facts.address,
-        since: iso(sinceMs),
-        state: stateOf(pairing),
-        kinds: report?.kinds ?? [],
-        login: report?.login ?? null,
-        ...bytesOf(client),
-      };
-    }),
-    moreClients: Math.max(0, pairings.countOf(id) - clientsPerRow),
+    clients: [
+      ...pairings.ofId(id, clientsPerRow).map((pairing) => {
+        const { client, facts, sinceMs, report } = pairing.context;
+        return {
+          address: facts.address,
+          since: iso(sinceMs),
+          state: stateOf(pairing),
+          awaySince: null,
+          resumes: report?.resumes ?? 0,
+          kinds: report?.kinds ?? [],
+          login: report?.login ?? null,
+          ...bytesOf(client),
+        };
+      }),
+      ...(agent ? detachedOf(agent) : []),
+    ].slice(0, clientsPerRow),
+    moreClients: Math.max(0, clientsOf(shown, pairings) - clientsPerRow),
   };
 }
+
+/** Clients without a link, as their agent last told of them. */
+const detachedOf = ({ detached, statusAtMs }: AgentEntry): ClientRow[] =>
+  detached.map(({ address = "", forMs = 0, detachedMs = 0, resumes = 0, kinds, login }) => ({
+    address,
+    since: iso(statusAtMs - forMs),
+    state: "detached",
+    awaySince: iso(statusAtMs - detachedMs),
+    resumes,
+    kinds,
+    login,
+    clientBytes: 0,
+    agentBytes: 0,
+  }));
+
+/** How many there are with an id, those without a link too. */
+const clientsOf = (shown: Shown, pairings: RelayContext["pairings"]): number =>
+  pairings.countOf(shown.id) + (agentOf(shown)?.detached.length ?? 0);
 
 /** What never changes of an agent, and is most of what is searched; facts are of one agent only. */
 const noFacts = { host: "", user: "", os: "", arch: "", shell: "", version: "", fingerprint: "" };
@@ -191,7 +218,7 @@ const occupied = { isOccupied: true, sinceMs: null, expiresMs: null };
 function standingOf(shown: Shown, { pairings }: RelayContext): Standing {
   const agent = agentOf(shown);
   if (!agent) return occupied;
-  const isOccupied = pairings.countOf(agent.id) > 0;
+  const isOccupied = clientsOf(shown, pairings) > 0;
   return { isOccupied, sinceMs: agent.sinceMs, expiresMs: expiryOf(agent) };
 }
 

@@ -40,6 +40,12 @@ export function wordsFor(notice: Notice): string {
       return `${notice.who} left.`;
     case "client lost":
       return `The connection of ${notice.who} was lost.`;
+    case "client away":
+      return `${notice.who} lost the link; the job waits for it.`;
+    case "client back":
+      return `${notice.who} is back.`;
+    case "link back":
+      return `Your link is back after ${spoken(notice.outageMs)}; nothing was lost.`;
     case "hold set":
       return `.hold is set: when all left the job waits, ${spoken(notice.leftMs)} without activity.`;
     case "hold cleared":

@@ -40,8 +40,14 @@ export interface ControlLinkConfig {
   readonly facts: AgentFacts;
   /** Lets it register where the relay wants one; asked anew each time, for tokens expire. */
   readonly registerToken: () => string | null;
-  /** Takes a dialled-back data link, open and paused. */
-  readonly onVisit: (link: WebSocket, ticket: Ticket, address: string) => void;
+  /** What this agent's streams can do, for clients to know. */
+  readonly can: readonly string[];
+  /** Takes a dialled-back data link, open and paused, of a client whose side can do so much. */
+  readonly onVisit: (
+    link: WebSocket,
+    visit: { readonly ticket: Ticket; readonly address: string },
+    can: readonly string[],
+  ) => void;
   /**
    * The relay ends, and cuts what still runs after so many milliseconds. Called once a second at
    * most; it said so `times` times since the last call.
@@ -125,7 +131,8 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
             const { host } = config.relay;
             const signature = config.identity.answer(message.nonce, host, id);
             const { key } = config.identity;
-            return say({ type: "register", id, host, key, signature, facts: config.facts });
+            const { facts, can } = config;
+            return say({ type: "register", id, host, key, signature, facts, can });
           }
           case "registered":
             clock.clearTimeout(late);
@@ -133,7 +140,7 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
             stop.signal.removeEventListener("abort", giveUp); // from here on it is closed in order
             return resolve({ kind: "registered", jitter, ...message });
           case "summon":
-            return void visit(message.ticket, message.client.address);
+            return void visit(message.ticket, message.client);
           case "ending":
             return endings.take(message.leftMs);
           default:
@@ -162,7 +169,10 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
   }
 
   /** Dials back with a ticket. A failure costs this one client, who is told after a while. */
-  async function visit(ticket: Ticket, address: string): Promise<void> {
+  async function visit(
+    ticket: Ticket,
+    { address, can }: { readonly address: string; readonly can: readonly string[] },
+  ): Promise<void> {
     if (visits >= visitsMost) return failures.take("too many at once");
     visits += 1;
     try {
@@ -177,7 +187,7 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
         stop.signal,
       );
       if (stop.signal.aborted) return link.terminate();
-      config.onVisit(link, ticket, address);
+      config.onVisit(link, { ticket, address }, can);
     } catch (error) {
       failures.take(reasonOf(error));
     } finally {

@@ -13,6 +13,7 @@ import { ConvergeError } from "../../actors/errors.ts";
 import type { AgentNews, AgentPorts, AgentState, Log, RelayEnding } from "../../actors/ports.ts";
 import { helpText, leavingText } from "../../actors/words/visit.ts";
 import type { AgentFacts } from "../../machines/vocabulary.ts";
+import { resumeWord } from "../protocol/wire.ts";
 import { useFastPoly1305 } from "../ssh2/gaps.ts";
 import type { HostKey } from "../ssh2/host-key.ts";
 import { offerPostQuantum } from "../ssh2/post-quantum.ts";
@@ -25,7 +26,7 @@ import { openKeyring } from "./keys/keyring.ts";
 import { reap } from "./shell/reaper.ts";
 import { findWillingShell } from "./shell/willing-shell.ts";
 import { openSshServer, type SshServerConfig } from "./ssh/server.ts";
-import { takeVisit } from "./visits.ts";
+import { openVisits } from "./visits.ts";
 
 export interface AgentPortsConfig
   extends Pick<ControlLinkConfig, "relay" | "trust" | "identity" | "registerToken">,
@@ -36,6 +37,8 @@ export interface AgentPortsConfig
   readonly keysUrls: readonly string[];
   readonly shells: readonly string[];
   readonly announce: (news: AgentNews) => void;
+  /** Whether shells outlive their links. */
+  readonly isResumable: boolean;
 }
 
 /** The name that the hold file has, in `agentdir`. */
@@ -110,13 +113,17 @@ export async function openAgentPorts(
     fingerprint: config.hostKey.fingerprint,
   };
   const relayEndings = new Subject<RelayEnding>();
+  const visits = openVisits({ isResumable: config.isResumable, accept: server.accept }, clock, log);
   const control = openControlLink(
     {
       ...config,
       facts,
-      onVisit: (link, ticket, address) =>
-        takeVisit(link, { ticket, address }, clock, server.accept),
-      onRelayEnding: (leftMs, times) => relayEndings.next({ leftMs, times }),
+      can: config.isResumable ? [resumeWord] : [],
+      onVisit: visits.take,
+      onRelayEnding: (leftMs, times) => {
+        visits.move(leftMs);
+        relayEndings.next({ leftMs, times });
+      },
     },
     clock,
     log,
@@ -141,9 +148,11 @@ export async function openAgentPorts(
     standing: control.standing,
     report: control.report,
     reports: server.reports,
+    giveUp: server.giveUp,
     tell: server.tell,
     announce: config.announce,
     end: async (lastLine) => {
+      visits.close();
       await server.end(lastLine);
       keyring.close();
       reporting.unsubscribe();

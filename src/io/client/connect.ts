@@ -8,10 +8,11 @@ import { ConvergeError, reasonOf } from "../../actors/errors.ts";
 import { spoken } from "../../actors/words/sentences.ts";
 import { socketUrl } from "../dial/config.ts";
 import { fastDial } from "../dial/fast-dial.ts";
-import { dataMaxBytes, subprotocols } from "../protocol/wire.ts";
+import { dataMaxBytes, resumeWord, subprotocols } from "../protocol/wire.ts";
 import { plainText } from "../text.ts";
-import { converse, type ProxyCommandConfig, type Say, understanding } from "./converse.ts";
+import { converse, understanding } from "./converse.ts";
 import { type NearSide, readNearSide } from "./near-side.ts";
+import type { ProxyCommandConfig, Say } from "./proxy-command.ts";
 import type { Stdio } from "./stdio.ts";
 
 /** Between two tries while waiting. */
@@ -80,8 +81,9 @@ function waitedInVain({ url, waitMs }: ProxyCommandConfig): ConvergeError {
   return new ConvergeError("CONVERGE_WAITED", `${id} within ${spoken(waitMs)}`);
 }
 
-function target({ url, raw }: ProxyCommandConfig, leftMs: number): URL {
+function target({ url, raw, resumeMs }: ProxyCommandConfig, leftMs: number): URL {
   const socket = socketUrl(url);
+  if (!raw && resumeMs > 0) socket.searchParams.set("can", resumeWord);
   if (!raw && leftMs > 0) socket.searchParams.set("wait", String(Math.ceil(leftMs)));
   return socket;
 }

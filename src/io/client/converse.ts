@@ -7,14 +7,15 @@
 import type { Clock } from "../../actors/clock.ts";
 import { ConvergeError } from "../../actors/errors.ts";
 import { spoken } from "../../actors/words/sentences.ts";
-import type { Trust } from "../dial/config.ts";
 import type { Read, ToClient } from "../protocol/messages.ts";
-import { closeCodes, unsentCodes } from "../protocol/wire.ts";
+import { closeCodes, resumeWord, unsentCodes } from "../protocol/wire.ts";
 import { plainText } from "../text.ts";
 import { expectPings } from "../websocket/keep-alive.ts";
 import { type DataLink, shut } from "../websocket/link.ts";
 import type { HostKeyPin } from "./host-key-pin.ts";
 import type { NearSide } from "./near-side.ts";
+import type { ProxyCommandConfig, Say } from "./proxy-command.ts";
+import type { RunningStream, runStream, StreamKey } from "./stream.ts";
 
 /** Stop reading one side when so much waits for the other. */
 const highBytes = 1024 * 1024;
@@ -25,39 +26,36 @@ const sentencesMost = 20;
 /** From the near side's end to this one's. */
 const goodbyeMs = 1_500;
 
-export type Say = (sentence: string) => void;
-
-export interface ProxyCommandConfig {
-  readonly url: URL;
-  /** A plain connector to any websocket server: no handshake of ours. */
-  readonly raw: boolean;
-  /** How long to wait for an agent that is not there yet. */
-  readonly waitMs: number;
-  /** Refuse any other host key. */
-  readonly fingerprint: string | null;
-  readonly trust: Trust;
-  /** Hears what only somebody who looks for a fault wants to know. */
-  readonly debug: Say;
-}
-
 /** What is needed to follow what comes in. */
 interface Understanding {
   readonly read: (text: string) => Read<ToClient>;
   readonly pin: HostKeyPin | null;
+  /** How to go on over another link; null where that is not wanted. */
+  readonly stream: { readonly run: typeof runStream; readonly key: StreamKey } | null;
 }
 
 /** Loaded while the relay looks for the agent: until the first byte went out every ssh waits for us. */
-export async function understanding({ fingerprint }: ProxyCommandConfig): Promise<Understanding> {
-  const { readToClient: read } = await import("../protocol/messages.ts");
-  if (fingerprint === null) return { read, pin: null };
-  const { pinHostKey } = await import("./host-key-pin.ts");
-  return { read, pin: pinHostKey(fingerprint) };
+export async function understanding({
+  fingerprint,
+  raw,
+  resumeMs,
+}: ProxyCommandConfig): Promise<Understanding> {
+  const [{ readToClient: read }, pins, streams] = await Promise.all([
+    import("../protocol/messages.ts"),
+    fingerprint === null ? null : import("./host-key-pin.ts"),
+    raw || resumeMs === 0 ? null : import("./stream.ts"),
+  ]);
+  return {
+    read,
+    pin: pins && fingerprint !== null ? pins.pinHostKey(fingerprint) : null,
+    stream: streams && { run: streams.runStream, key: streams.newStreamKey() },
+  };
 }
 
 /** From the open websocket to its close. */
 export function converse(
   socket: DataLink,
-  { read: readMessage, pin }: Understanding,
+  { read: readMessage, pin, stream }: Understanding,
   config: ProxyCommandConfig,
   near: NearSide,
   say: Say,
@@ -67,6 +65,9 @@ export function converse(
   const { input, output } = near;
   return new Promise((resolve, reject) => {
     let isSpliced = false;
+    let canResume = false;
+    /** The stream, once it is one that outlives this link. */
+    let running: RunningStream | null = null;
     let hasLeft = false;
     let sentences = 0;
     let failed: ConvergeError | null = null;
@@ -81,12 +82,25 @@ export function converse(
       end();
     };
     const fail = (error: ConvergeError): void => {
+      if (running) return running.fail(error);
       failed ??= error;
       end();
     };
 
+    const goOn = ({ run, key }: NonNullable<typeof stream>): void => {
+      stop.removeEventListener("abort", end);
+      const finalOf = (code: number, reason: string): ConvergeError | null =>
+        finalCodes.has(code) ? explain(code, reason, config, true) : null;
+      const take = (data: Buffer): boolean => {
+        receive(data);
+        return output.writableLength <= outMostBytes;
+      };
+      running = run(socket, key, { config, near, receive: take, clock, stop, finalOf });
+      running.ended.then(resolve, reject);
+    };
     const start = (): void => {
       isSpliced = true;
+      if (stream && canResume) return goOn(stream);
       const sent = (): void => {
         if (input.isPaused() && socket.bufferedAmount < highBytes / 2) input.resume();
       };
@@ -122,6 +136,7 @@ export function converse(
         return fail(
           new ConvergeError("CONVERGE_REFUSED", `it said something odd: ${read.malformed}`),
         );
+      if (read.message?.type === "found") canResume = read.message.can.includes(resumeWord);
       if (read.message?.type === "spliced") start();
       else if (read.message && sentences < sentencesMost) {
         sentences += 1;
@@ -131,11 +146,13 @@ export function converse(
 
     output.on("drain", () => socket.resume());
     socket.on("message", (data: Buffer, isBinary) => {
-      if (isBinary) receive(data);
+      if (running) running.hear(data);
+      else if (isBinary) receive(data);
       else if (config.raw || isSpliced) receive(data);
       else hear(data.toString());
     });
     const closed = (code: number, reason: Buffer): void => {
+      if (running) return running.closed(code, plainText(reason.toString()));
       stop.removeEventListener("abort", end);
       clock.clearTimeout(late);
       config.debug(`Closed with code ${code}. ${plainText(reason.toString())}`);
@@ -165,6 +182,16 @@ function heard(message: Exclude<ToClient, { type: "spliced" }>): string {
     message.leftMs === null ? "" : `, ends in ${spoken(message.leftMs)} without activity`;
   return `Found the agent: ${user}@${host}, ${os}, shell ${shell}${left}.`;
 }
+
+/** After these no other link would do better. */
+const finalCodes: ReadonlySet<number> = new Set([
+  closeCodes.binaryOnly,
+  closeCodes.tooMany,
+  closeCodes.tooBig,
+  closeCodes.malformed,
+  closeCodes.refused,
+  closeCodes.version,
+]);
 
 /** What a relay tells of the last agent of an id, after what it says of every unknown one. */
 function pastIn(reason: string): string {

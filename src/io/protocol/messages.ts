@@ -8,7 +8,7 @@
 import * as v from "valibot";
 import type { RendezvousId, Ticket } from "../../machines/vocabulary.ts";
 import { plainText } from "../text.ts";
-import { isRendezvousId } from "./wire.ts";
+import { isRendezvousId, wordsIn } from "./wire.ts";
 
 const rendezvousId = v.custom<RendezvousId>(
   (value) => typeof value === "string" && isRendezvousId(value),
@@ -24,6 +24,9 @@ const line = (max: number) =>
     v.maxLength(4 * max),
     v.transform((text) => plainText(text, max)),
   );
+/** What a side of a stream can do. What is no such word, or one too many, is nothing to end a link for. */
+const can = v.optional(v.pipe(v.unknown(), v.transform(wordsIn)), []);
+const count = (most: number) => v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(most));
 const base64 = (bytes: number) =>
   v.pipe(v.string(), v.base64(), v.maxLength(Math.ceil(bytes / 3) * 4));
 /** A longer one counts as this: to refuse it would end who is honest and was told "for ever". */
@@ -74,6 +77,12 @@ const clientReport = v.object({
   login: v.nullable(
     v.object({ fingerprint: line(lengths.fingerprint), comment: line(lengths.comment) }),
   ),
+  stream: v.optional(count(1e9)),
+  resumes: v.optional(count(1e9)),
+  outageMs: v.optional(durationMs),
+  detachedMs: v.optional(durationMs),
+  forMs: v.optional(durationMs),
+  address: v.optional(line(lengths.address)),
 });
 
 export const agentStatus = v.object({
@@ -81,7 +90,7 @@ export const agentStatus = v.object({
   leftMs: durationMs,
   held: v.boolean(),
   clients: v.pipe(v.array(clientReport), v.maxLength(clientsMost)),
-  warnings: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1_000_000))),
+  warnings: v.optional(count(1_000_000)),
   ending: v.optional(v.picklist(["last client left", "inactivity", "hard cap", "interrupted"])),
 });
 
@@ -95,6 +104,7 @@ const fromAgent = v.variant("type", [
     key: base64(32),
     signature: base64(64),
     facts: agentFacts,
+    can,
   }),
   v.object({ type: v.literal("status"), status: agentStatus }),
   v.object({ type: v.literal("client"), client: clientReport }),
@@ -103,11 +113,17 @@ const fromAgent = v.variant("type", [
 /** Relay to agent, on the control link. */
 const toAgent = v.variant("type", [
   v.object({ type: v.literal("challenge"), nonce: base64(32) }),
-  v.object({ type: v.literal("registered"), id: rendezvousId, clientUrl: pastableUrl }),
+  v.object({
+    type: v.literal("registered"),
+    id: rendezvousId,
+    clientUrl: pastableUrl,
+    /** When this link breaks, dial again at a moment within so long: others do too. */
+    spreadMs: v.optional(durationMs, 0),
+  }),
   v.object({
     type: v.literal("summon"),
     ticket,
-    client: v.object({ address: line(lengths.address) }),
+    client: v.object({ address: line(lengths.address), can }),
   }),
   v.object({ type: v.literal("ending"), leftMs: durationMs }),
 ]);
@@ -115,7 +131,7 @@ const toAgent = v.variant("type", [
 /** Relay to client, before the splice. */
 const toClient = v.variant("type", [
   v.object({ type: v.literal("waiting"), forMs: durationMs }),
-  v.object({ type: v.literal("found"), agent: agentFacts, leftMs: v.nullable(durationMs) }),
+  v.object({ type: v.literal("found"), agent: agentFacts, leftMs: v.nullable(durationMs), can }),
   v.object({ type: v.literal("spliced") }),
 ]);
 

@@ -42,6 +42,7 @@ export const closeCodes = {
   agentSilent: 4408,
   superseded: 4409,
   peerLost: 4410,
+  agentEnded: 4411,
   version: 4426,
   draining: 4503,
 } as const;
@@ -73,6 +74,18 @@ export function clientUrlOf(relay: URL, host: string): URL | null {
   const url = new URL(relay);
   url.pathname = `${relay.pathname.replace(/\/+$/, "")}/client/${id}`;
   return url;
+}
+
+/** The word of a side whose streams outlive their links. */
+export const resumeWord = "resume1";
+const wordsMost = 8;
+
+/** Words for what a side of a stream can do, of a list that somebody else made; others are dropped. */
+export function wordsIn(list: unknown): readonly string[] {
+  if (!Array.isArray(list)) return [];
+  const isWord = (word: unknown): word is string =>
+    typeof word === "string" && /^[a-z0-9]{1,20}$/.test(word);
+  return list.slice(0, wordsMost).filter(isWord);
 }
 
 /** The version in a subprotocol name of ours, as people read it; `none` when there is none. */

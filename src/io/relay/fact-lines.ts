@@ -41,7 +41,10 @@ function kindOf(fact: RelayFact): Kind | null {
       return { from: holderOf(fact.client), reason: fact.outcome, most: sessionsMost };
     case "agent warned":
     case "agent held":
+    case "client detached":
       return { from: fact.id, reason: null, most: sessionsMost };
+    case "client resumed":
+      return { from: holderOf(fact.client), reason: null, most: sessionsMost };
     default:
       return null;
   }

@@ -46,7 +46,7 @@ function nobodyNow(past: PastEnding | null, wallMs: number): string {
 
 /** What the relay says to a client's link when its pairing is over. The reason is at most 123 bytes. */
 export function farewell(
-  { outcome, past }: Pick<PairingContext, "outcome" | "past">,
+  { outcome, past, isAgain }: Pick<PairingContext, "outcome" | "past" | "isAgain">,
   wallMs: number,
 ): { code: CloseCode; reason: string } {
   switch (outcome.kind) {
@@ -55,7 +55,10 @@ export function farewell(
     case "client gave up":
       return { code: closeCodes.done, reason: "the client left" };
     case "no such rendezvous":
-      return { code: closeCodes.noSuchRendezvous, reason: nobodyNow(past, wallMs) };
+      return {
+        code: isAgain && past ? closeCodes.agentEnded : closeCodes.noSuchRendezvous,
+        reason: nobodyNow(past, wallMs),
+      };
     case "agent silent":
       return { code: closeCodes.agentSilent, reason: "the agent did not answer" };
     case "broken":
@@ -143,7 +146,7 @@ export function openRelayPorts(
     ),
     summon: port("summons", ({ client, ticket, facts, agent }, leftMs) => {
       if (!agent) return;
-      links.say(client, { type: "found", agent: agent.facts, leftMs });
+      links.say(client, { type: "found", agent: agent.facts, leftMs, can: agent.can });
       // After the client's own answer is written, or it would tell by its time that the id is there.
       process.nextTick(() => links.say(agent.control, { type: "summon", ticket, client: facts }));
     }),
@@ -151,7 +154,7 @@ export function openRelayPorts(
     hangUp: port("end", (pairing) => {
       const { client, dialled, ticket, outcome, facts } = pairing;
       upgrades.forget(ticket);
-      if (outcome.kind === "no such rendezvous") limits.missed(facts.address);
+      if (outcome.kind === "no such rendezvous" && !pairing.isAgain) limits.missed(facts.address);
       const { code, reason } = farewell(pairing, clock.wall());
       links.shut(client, code, reason);
       if (dialled) links.shut(dialled, code, reason);

@@ -31,6 +31,13 @@ import type { Links } from "./links.ts";
 const registerMs = 10_000;
 const messageRate: Rate = { most: controlMost, perSecond: controlPerSecond };
 
+/**
+ * When the relay ends all its agents dial the next at once: each takes a millisecond of that one's
+ * processor, so it is told to come within so long.
+ */
+const spreadEachMs = 1;
+const spreadMostMs = 20_000;
+
 /** How far a control link has come. */
 type Stage =
   | { readonly at: "challenged"; readonly nonce: string; readonly late: unknown }
@@ -105,7 +112,11 @@ export function openRegistrations({
   let isDraining = false;
 
   const noteLogins = (id: RendezvousId, reports: readonly ClientReport[]): void => {
-    for (const { ticket, login } of reports) if (login) limits.newcomers.loggedIn(id, ticket);
+    for (const { ticket, login } of reports) {
+      if (!login) continue;
+      limits.newcomers.loggedIn(id, ticket);
+      limits.returning.loggedIn(id, ticket);
+    }
   };
 
   const admit: Registrations["admit"] = (asked, by, address, request) => (socket) => {
@@ -141,7 +152,8 @@ export function openRegistrations({
       asking.set(link, (id) => {
         stage = { at: "registered", id };
         const clientUrl = `${origin.baseOf(request)}/client/${id}`;
-        links.say(link, { type: "registered", id, clientUrl });
+        const spreadMs = Math.min(limits.agents.size() * spreadEachMs, spreadMostMs);
+        links.say(link, { type: "registered", id, clientUrl, spreadMs });
       });
       tell({
         type: "AGENT.REGISTERED",
@@ -152,6 +164,7 @@ export function openRegistrations({
         ids: idsFor(asked, key),
         key,
         facts: proof.facts,
+        can: proof.can,
         voucher: by,
         atMs: clock.wall(),
       });

@@ -28,7 +28,7 @@ import { ServerLink } from "../websocket/server-link.ts";
 import type { OpenLimits } from "./admission/limits.ts";
 import type { Origin } from "./admission/origin.ts";
 import type { Refusals } from "./admission/refusals.ts";
-import { type Refusal, type Route, readRoute } from "./admission/routes.ts";
+import { type Refusal, type Route, readRoute, type Wish } from "./admission/routes.ts";
 import type { Tokens, Verdict } from "./admission/tokens.ts";
 import type { Links } from "./links.ts";
 import { openRegistrations } from "./registration.ts";
@@ -140,18 +140,19 @@ export function openUpgrades(ports: UpgradePorts): Upgrades {
   };
 
   const admitClient =
-    (id: RendezvousId, waitMs: number, address: string, request: IncomingMessage) =>
+    (id: RendezvousId, { waitMs, can, isAgain }: Wish, address: string, request: IncomingMessage) =>
     (socket: ServerLink) => {
       const ticket = newTicket();
       const newcomer = { holder: holderOf(address), link: socket };
-      const leave = limits.newcomers.enter(id, ticket, newcomer);
+      const leave = (isAgain ? limits.returning : limits.newcomers).enter(id, ticket, newcomer);
       const link = links.addData(socket, gone(ticket, leave));
       const { protocol } = socket;
       if (protocol !== "" && !speaks(request, link, protocol, subprotocols.client)) return;
-      const unpark = waitMs > 0 ? limits.parked.enter(holderOf(address)) : null;
+      const unpark = waitMs > 0 && !isAgain ? limits.parked.enter(holderOf(address)) : null;
       tickets.set(ticket, { link, unpark });
       const atMs = clock.wall();
-      tell({ type: "CLIENT.KNOCKED", id, ticket, client: link, waitMs, facts: { address }, atMs });
+      const facts = { address, can };
+      tell({ type: "CLIENT.KNOCKED", id, ticket, client: link, waitMs, isAgain, facts, atMs });
     };
 
   const admitDial = (ticket: Ticket, request: IncomingMessage) => (socket: ServerLink) => {
@@ -207,7 +208,7 @@ export function openUpgrades(ports: UpgradePorts): Upgrades {
           shake(control, agents.admit(route.id, by, address, request)),
         );
       case "client":
-        return shake(data, admitClient(route.id, route.waitMs, address, request));
+        return shake(data, admitClient(route.id, route, address, request));
       case "dial":
         // One use, and one guess: an unknown ticket and a used one look alike.
         if (!take(route.ticket)) return refusals.refuse(request, socket, unknownTicket);

@@ -16,13 +16,14 @@ import {
   type Other,
   opcodes,
 } from "./frames.ts";
-import { closingMs, type DataLink, pongMostBytes } from "./link.ts";
+import { closingMs, type DataLink, pongMostBytes, writeFrame } from "./link.ts";
 
 /** A text is told whole; ours are half a line. */
 const textMostBytes = 64 * 1024;
 /** Longer parts cost more to move than to be told apart. */
 const moveMostBytes = 8 * 1024;
 const nothing: Buffer = Buffer.alloc(0);
+const noFront = new Uint8Array(0);
 
 /** Who hears what a server sends, in its order. */
 interface Hearer {
@@ -146,15 +147,17 @@ export class ClientLink extends EventEmitter implements DataLink {
     if (!this.isPaused) this.#socket.resume();
   }
 
-  send(data: Buffer, sent?: (error?: Error | null) => void): void {
-    if (this.readyState !== this.OPEN) {
-      if (sent) process.nextTick(sent, new Error("The link is closed."));
-      return;
-    }
-    this.#socket.cork();
-    this.#socket.write(maskedHeadOf(opcodes.binary, data.length));
-    this.#socket.write(data, sent);
-    this.#socket.uncork();
+  send(data: Uint8Array, sent?: (error?: Error | null) => void): void {
+    this.sendAfter(noFront, [data], sent);
+  }
+
+  sendAfter(
+    front: Uint8Array,
+    parts: readonly Uint8Array[],
+    sent?: (error?: Error | null) => void,
+  ): void {
+    if (this.readyState === this.OPEN) return writeFrame(this.#socket, front, parts, sent);
+    if (sent) process.nextTick(sent, new Error("The link is closed."));
   }
 
   pong(data = nothing): void {

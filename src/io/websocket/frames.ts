@@ -225,13 +225,18 @@ export function frameOf(opcode: number, data: Buffer): Buffer {
   return frame.subarray(putHead(frame, 10, frame.length, opcode));
 }
 
+/** What may stand before the payload in the memory of its frame's head. */
+const noFront = new Uint8Array(0);
+
 /**
  * The head of a whole frame from a client, with a mask of zeros: what goes out is ssh's ciphertext, or
- * says nothing.
+ * says nothing. `front` is the first of its payload, which is `length` bytes more; it is copied.
  */
-export function maskedHeadOf(opcode: number, length: number): Buffer {
-  const head = Buffer.alloc(10 + 4);
-  const at = putHead(head, 10, 10 + length, opcode);
+export function maskedHeadOf(opcode: number, length: number, front: Uint8Array = noFront): Buffer {
+  const start = 10 + 4;
+  const head = Buffer.alloc(start + front.length);
+  head.set(front, start);
+  const at = putHead(head, 10, 10 + front.length + length, opcode);
   head[at + 1] = (head[at + 1] ?? 0) | 0x80;
   return head.subarray(at);
 }

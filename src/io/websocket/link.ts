@@ -2,9 +2,11 @@
  * Link: what every websocket of ours has, whichever side opened it: an end that comes even when the
  * reader is paused, and answers to pings that fill no memory. It does not know when a peer is lost.
  */
+import type { Socket } from "node:net";
 import type { WebSocket } from "ws";
 import type { Clock } from "../../actors/clock.ts";
 import type { CloseCode } from "../protocol/wire.ts";
+import { maskedHeadOf, opcodes } from "./frames.ts";
 
 /** What is used of a websocket once it is open; `ws` has it, and so has the link of wsproxy. */
 export interface DataLink {
@@ -15,7 +17,13 @@ export interface DataLink {
   readonly bufferedAmount: number;
   /** Bytes that came in so far; where it is left out, the socket beneath knows. */
   readonly bytesRead?: number;
-  send(data: Buffer, sent?: (error?: Error | null) => void): void;
+  send(data: Uint8Array, sent?: (error?: Error | null) => void): void;
+  /** Sends both as one message, without a copy of the parts; left out where there is no such way. */
+  sendAfter?(
+    front: Uint8Array,
+    parts: readonly Uint8Array[],
+    sent?: (error?: Error | null) => void,
+  ): void;
   close(code?: number, reason?: string): void;
   terminate(): void;
   pause(): void;
@@ -48,6 +56,30 @@ export function shut(socket: DataLink, clock: Clock, code: CloseCode, reason = "
   if (socket.bufferedAmount > 0) return;
   const timer = clock.setTimeout(() => socket.terminate(), answerMs);
   socket.once("close", () => clock.clearTimeout(timer));
+}
+
+/**
+ * Writes a client's binary frame, of `front` and `parts`, in one go and without a copy of the parts;
+ * `written` is called when all has left this process.
+ */
+export function writeFrame(
+  raw: Socket,
+  front: Uint8Array,
+  parts: readonly Uint8Array[],
+  written?: (error?: Error | null) => void,
+): void {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const head = maskedHeadOf(opcodes.binary, length, front);
+  let left = parts.length;
+  if (left === 0) return void raw.write(head, written);
+  raw.cork();
+  raw.write(head);
+  for (const part of parts) {
+    left -= 1;
+    raw.write(part, left === 0 ? written : undefined);
+  }
+  raw.uncork();
 }
 
 /** RFC 6455 5.5: a control frame holds 125 bytes, two of which are the code. */

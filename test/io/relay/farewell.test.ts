@@ -17,7 +17,7 @@ const outcomes: [PairingOutcome, number][] = [
 ];
 for (const [outcome, code] of outcomes)
   test(`a client hears of "${outcome.kind}" as ${code}`, () => {
-    const said = farewell({ outcome, past: null }, 0);
+    const said = farewell({ outcome, past: null, isAgain: false }, 0);
     assert.equal(said.code, code);
     assert.ok(Buffer.byteLength(said.reason) <= 123, "RFC 6455 5.5: a close frame holds no more");
   });
@@ -32,11 +32,11 @@ for (const [kind, ago, want] of [
 ] as const)
   test(`who comes too late hears that ${want}`, () => {
     const past = { atMs: 1_000, kind };
-    const { code, reason } = farewell(
-      { outcome: { kind: "no such rendezvous" }, past },
-      1_000 + ago,
-    );
+    const outcome = { kind: "no such rendezvous" } as const;
+    const { code, reason } = farewell({ outcome, past, isAgain: false }, 1_000 + ago);
     assert.equal(code, closeCodes.noSuchRendezvous);
+    const again = farewell({ outcome, past, isAgain: true }, 1_000 + ago);
+    assert.deepEqual(again, { code: closeCodes.agentEnded, reason }, "who was in is not to wait");
     assert.equal(reason, `no agent is registered under this id; ${want}`);
     assert.ok(Buffer.byteLength(reason) <= 123, "RFC 6455 5.5: a close frame holds no more");
   });

@@ -3,13 +3,13 @@
  * it may open, and whether it ended in order. Other connections are the server's.
  */
 import type { AuthContext, Connection, Session } from "ssh2";
-import type { Meter } from "../../../actors/activity.ts";
+import type { Metering } from "../../../actors/activity.ts";
 import type { Clock } from "../../../actors/clock.ts";
 import { reasonOf } from "../../../actors/errors.ts";
 import type { ChannelKind, ClientId, ClientReport } from "../../../machines/vocabulary.ts";
 import { disconnect, hasEnded } from "../../ssh2/gaps.ts";
 import { plainText } from "../../text.ts";
-import type { AuthorizedKey } from "../keys/authorized-keys.ts";
+import { type AuthorizedKey, admits } from "../keys/authorized-keys.ts";
 import { sessionEnvironment } from "../shell/environment.ts";
 import type { Shell } from "../shell/shells.ts";
 import type { Carrier } from "./carrier.ts";
@@ -52,7 +52,7 @@ export interface ConnectionConfig {
 /** Where a connection tells what becomes of it. */
 export interface ConnectionOwner {
   readonly login: Login;
-  readonly meter: Meter;
+  readonly meter: Metering;
   readonly clock: Clock;
   /** The agent is on its way out: nobody logs in any more. */
   isEnding(): boolean;
@@ -88,6 +88,8 @@ export interface Client {
   isBroken: boolean;
   endedInOrder: boolean;
   forwarding: Forwarding | null;
+  /** When it logged in, by the clock. */
+  joinedAtMs: number;
 }
 
 export function newClient(id: ClientId, carrier: Carrier): Client {
@@ -105,6 +107,7 @@ export function newClient(id: ClientId, carrier: Carrier): Client {
     isBroken: false,
     endedInOrder: false,
     forwarding: null,
+    joinedAtMs: 0,
   };
 }
 
@@ -114,11 +117,22 @@ export function whoIs({ carrier }: Client, key: AuthorizedKey): string {
 }
 
 /** What the relay, which is blind to it, is told of a client. */
-export function reportOf({ carrier, kinds, login }: Client): ClientReport {
+export function reportOf(client: Client, nowMs: number): ClientReport {
+  const { carrier, kinds, login } = client;
+  const { standing } = carrier;
+  const away = standing?.awayAtMs ?? null;
   return {
     ticket: carrier.ticket,
     kinds: [...kinds],
     login: login && { fingerprint: login.fingerprint, comment: login.comment },
+    ...(standing && {
+      stream: standing.stream,
+      resumes: standing.resumes,
+      outageMs: standing.outageMs,
+      forMs: Math.round(nowMs - client.joinedAtMs),
+      address: carrier.address,
+      ...(away !== null && { detachedMs: Math.round(nowMs - away) }),
+    }),
   };
 }
 
@@ -130,6 +144,12 @@ export function serveConnection(
   owner: ConnectionOwner,
 ): void {
   client.connection = connection;
+  /** What still flows for who is away is nobody's activity. */
+  const meter: Metering = {
+    add: (bytes) => {
+      if (client.carrier.standing?.awayAtMs == null) owner.meter.add(bytes);
+    },
+  };
 
   function authenticate(context: AuthContext): void {
     if (!client.attempts.begin()) return disconnect(connection, tooManyTries);
@@ -139,12 +159,13 @@ export function serveConnection(
   function ready(): void {
     const key = client.login;
     if (!key) return;
-    client.carrier.readInPlace();
+    client.carrier.keep((address) => admits(key, { address, wallMs: 0 }) === true);
     client.forwarding = forwardFor(connection, {
       mayForward: config.allowed.portForwarding && key.options.portForwarding,
-      meter: owner.meter,
+      meter,
       onUse: () => noteKind("forward"),
     });
+    client.joinedAtMs = owner.clock.now();
     owner.onJoin(client, key);
   }
 
@@ -162,7 +183,7 @@ export function serveConnection(
       key: key.options,
       shell: config.shell,
       agentdir: config.agentdir,
-      meter: owner.meter,
+      meter,
       notices: config.notices,
       welcome: config.welcome,
       farewell: () => (client.running.size > 1 ? null : config.farewell(owner.othersOf(client))),

@@ -9,7 +9,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Connection, ServerChannel } from "ssh2";
-import type { Meter } from "../../../actors/activity.ts";
+import type { Metering } from "../../../actors/activity.ts";
 import { openAgentChannel } from "../../ssh2/gaps.ts";
 
 /** Listeners that one connection may have. */
@@ -23,13 +23,13 @@ export interface Forwarding {
 
 export interface ForwardingConfig {
   readonly mayForward: boolean;
-  readonly meter: Meter;
+  readonly meter: Metering;
   /** Called once when something was forwarded. */
   readonly onUse: () => void;
 }
 
 /** Joins both ways, half-close included; `meter` may be null. */
-function join2(channel: ServerChannel, socket: Socket, meter: Meter | null): void {
+function join2(channel: ServerChannel, socket: Socket, meter: Metering | null): void {
   socket.setNoDelay(true);
   const count = (data: Buffer): void => meter?.add(data.length);
   channel.on("data", count);
@@ -128,7 +128,7 @@ export function forwardFor(connection: Connection, config: ForwardingConfig): Fo
   type Opened = (error: Error | undefined, channel?: ServerChannel) => void;
   function arrived(
     open: (socket: Socket, opened: Opened) => void,
-    counting: Meter | null = meter,
+    counting: Metering | null = meter,
   ): (socket: Socket) => void {
     return (socket) => {
       keep(socket);

@@ -3,15 +3,16 @@
  * out. Public keys only; what is not allowed is refused with ssh's own reasons.
  */
 import { type Observable, Subject } from "rxjs";
-import type { Meter } from "../../../actors/activity.ts";
+import type { Metering } from "../../../actors/activity.ts";
 import type { Clock } from "../../../actors/clock.ts";
 import type { Log, Told } from "../../../actors/ports.ts";
-import type { ClientNews } from "../../../machines/notices.ts";
+import type { ClientNews, LinkNews } from "../../../machines/notices.ts";
 import type { Audience, ClientId, ClientReport } from "../../../machines/vocabulary.ts";
 import { holderOf } from "../../holder.ts";
 import { openLineBudget } from "../../line-budget.ts";
 import { openServer } from "../../ssh2/gaps.ts";
 import type { HostKey } from "../../ssh2/host-key.ts";
+import type { AuthorizedKey } from "../keys/authorized-keys.ts";
 import type { Keyring } from "../keys/keyring.ts";
 import { hangUp } from "../shell/reaper.ts";
 import { algorithms, extensions } from "./algorithms.ts";
@@ -41,12 +42,14 @@ export interface SshServerConfig extends ConnectionConfig {
 }
 
 export interface SshServer {
-  readonly news: Observable<ClientNews>;
+  readonly news: Observable<ClientNews | LinkNews>;
   /** A client that has just logged in, or started something of a kind that it had not yet. */
   readonly changes: Observable<ClientReport>;
   /** Takes it as a new ssh connection. */
   accept(carrier: Carrier): void;
   tell(told: Told, audience: Audience): void;
+  /** Ends a client that was waited for in vain; nothing happens when it is gone, or back. */
+  giveUp(client: ClientId): void;
   reports(): ClientReport[];
   /** The pids that sessions were started with, also of those that are over. */
   leaders(): number[];
@@ -60,11 +63,11 @@ export interface SshServer {
 export function openSshServer(
   config: SshServerConfig,
   keyring: Keyring,
-  meter: Meter,
+  meter: Metering,
   clock: Clock,
   log: Log,
 ): SshServer {
-  const news = new Subject<ClientNews>();
+  const news = new Subject<ClientNews | LinkNews>();
   const changes = new Subject<ClientReport>();
   const clients = new Set<Client>();
   const hangUps = new Set<Promise<void>>();
@@ -81,13 +84,14 @@ export function openSshServer(
     othersOf: (client) =>
       [...clients].filter((other) => other !== client && other.login !== null).length,
     onJoin: (client, key) => {
-      changes.next(reportOf(client));
+      changes.next(reportOf(client, clock.now()));
       const { address } = client.carrier;
       log.info({ address, fingerprint: key.fingerprint, comment: key.comment }, "client joined");
       const who = whoIs(client, key);
       news.next({ type: "CLIENT.JOINED", client: client.id, who, atMs: clock.now() });
+      client.carrier.onTurn(() => turn(client, key));
     },
-    onKind: (client) => changes.next(reportOf(client)),
+    onKind: (client) => changes.next(reportOf(client, clock.now())),
     onStart: ({ pid }) => void (pid !== null && leaders.add(pid)),
     onStop: ({ pid }) => {
       // Elsewhere its group may live on; on Windows its number may soon be another's.
@@ -138,6 +142,22 @@ export function openSshServer(
     });
   }
 
+  /** Its link was lost, or there is another. */
+  function turn(client: Client, key: AuthorizedKey): void {
+    const { address, standing } = client.carrier;
+    if (!standing) return;
+    const { awayAtMs, outageMs, resumes } = standing;
+    const who = whoIs(client, key);
+    const { fingerprint } = key;
+    if (awayAtMs !== null) log.info({ address, fingerprint }, "client detached");
+    else {
+      log.info({ address, fingerprint, resumes, awaySeconds: outageMs / 1_000 }, "client resumed");
+      changes.next(reportOf(client, clock.now())); // its new ticket, before the relay counts it as a stranger
+    }
+    if (awayAtMs !== null) news.next({ type: "CLIENT.DETACHED", client: client.id, who });
+    else news.next({ type: "CLIENT.RESUMED", client: client.id, who, outageMs });
+  }
+
   /** A line about one connection, as long as its side has not caused too many of them. */
   function note({ carrier: { address } }: Client, line: string, reason: string | null): void {
     if (reason === null) return;
@@ -156,11 +176,15 @@ export function openSshServer(
         for (const session of running) session.note(told);
       }
     },
+    giveUp: (id) => {
+      for (const { id: own, carrier } of clients)
+        if (own === id && carrier.standing?.awayAtMs != null) carrier.cut();
+    },
     reports: () =>
       [...clients]
         .filter(({ login }) => login !== null)
         .slice(0, reportsMost)
-        .map(reportOf),
+        .map((client) => reportOf(client, clock.now())),
     leaders: () => [...leaders],
     end: async (lastLine) => {
       isEnding = true;

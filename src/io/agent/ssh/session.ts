@@ -6,7 +6,7 @@
  */
 import type { Readable, Writable } from "node:stream";
 import type { PseudoTtyInfo, ServerChannel, Session } from "ssh2";
-import type { Meter } from "../../../actors/activity.ts";
+import type { Metering } from "../../../actors/activity.ts";
 import type { Clock } from "../../../actors/clock.ts";
 import { reasonOf } from "../../../actors/errors.ts";
 import type { Told } from "../../../actors/ports.ts";
@@ -35,7 +35,7 @@ export interface SshSessionConfig {
   readonly key: KeyOptions;
   readonly shell: Shell;
   readonly agentdir: string;
-  readonly meter: Meter;
+  readonly meter: Metering;
   readonly notices: NoticeOptions;
   /** Text for a person at the start of a shell. */
   welcome(): string;

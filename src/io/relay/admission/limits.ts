@@ -5,7 +5,7 @@
 import type { Clock } from "../../../actors/clock.ts";
 import type { Holder } from "../../../machines/vocabulary.ts";
 import { holderOf } from "../../holder.ts";
-import { type Newcomers, openNewcomers } from "./newcomers.ts";
+import { type Newcomers, newcomersMost, openNewcomers, returningMost } from "./newcomers.ts";
 import { Buckets } from "./rates.ts";
 import type { Refusal, Route } from "./routes.ts";
 import { type Tally, tally } from "./tally.ts";
@@ -40,6 +40,8 @@ export interface OpenLimits {
   refusalOf(address: string, route: Route): Refusal | null;
   readonly agents: Tally<Holder>;
   readonly newcomers: Newcomers;
+  /** Those who lost their link; the agent says of them too that they are in. */
+  readonly returning: Newcomers;
   readonly parked: Tally<Holder>;
   /** A client of that address asked for an id that nobody has. */
   missed(address: string): void;
@@ -56,7 +58,9 @@ export function openLimits(
   });
   const misses = new Buckets<Holder>(clock, { most: missesMost, perSecond: missesMost / 60 });
   const agents = tally<Holder>();
-  const newcomers = openNewcomers();
+  const newcomers = openNewcomers(newcomersMost);
+  const returning = openNewcomers(returningMost);
+  const tooManyClients = "Too many clients are logging in with this id: try again.";
   const parked = tally<Holder>();
   const tooMany = (reason: Refusal["reason"], sentence: string): Refusal => ({
     reason,
@@ -66,6 +70,7 @@ export function openLimits(
   return {
     agents,
     newcomers,
+    returning,
     parked,
     missed: (address) => {
       const bucket = misses.of(holderOf(address));
@@ -80,15 +85,15 @@ export function openLimits(
       if (route.kind === "agent" && agents.of(holder) >= agentsPerAddress)
         return tooMany("too many agents", "Too many agents of your address are connected.");
       if (route.kind !== "client") return null;
+      if (route.isAgain)
+        return returning.mayCome(route.id, holder)
+          ? null
+          : tooMany("too many clients", tooManyClients);
       if (misses.leftOf(holder) < 1)
         return tooMany("too many misses", "Too many unknown ids from your address: wait a minute.");
       if (route.waitMs > 0 && parked.of(holder) >= parkedMost)
         return tooMany("too many waiting", "Too many clients of your address are waiting.");
-      if (!newcomers.mayCome(route.id, holder))
-        return tooMany(
-          "too many clients",
-          "Too many clients are logging in with this id: try again.",
-        );
+      if (!newcomers.mayCome(route.id, holder)) return tooMany("too many clients", tooManyClients);
       return null;
     },
   };

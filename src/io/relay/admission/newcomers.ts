@@ -5,10 +5,19 @@
  */
 import type { Holder, RendezvousId, Ticket } from "../../../machines/vocabulary.ts";
 
-/** Of one id, whether they are joined or wait. */
-export const newcomersPerId = 200;
-/** Of these, of one holder; it may be a company, or a program that does fifty things at once. */
-export const newcomersPerHolder = 50;
+/** How many of them one id may have, whether they are joined or wait, and of these one holder. */
+export interface Crowd {
+  readonly perId: number;
+  readonly perHolder: number;
+}
+
+/** A holder may be a company, or a program that does fifty things at once. */
+export const newcomersMost: Crowd = { perId: 200, perHolder: 50 };
+/**
+ * Those who were in before and lost their link, or say so: an office loses all of its links at once,
+ * and none of them may be in the way of the others.
+ */
+export const returningMost: Crowd = { perId: 600, perHolder: 300 };
 
 /** As much of a link as has to be known. */
 interface Link {
@@ -30,7 +39,7 @@ export interface Newcomers {
   loggedIn(id: RendezvousId, ticket: Ticket): void;
 }
 
-export function openNewcomers(): Newcomers {
+export function openNewcomers(most: Crowd): Newcomers {
   const crowds = new Map<RendezvousId, Map<Ticket, Newcomer>>();
   const leave = (id: RendezvousId, ticket: Ticket): void => {
     const crowd = crowds.get(id);
@@ -50,7 +59,7 @@ export function openNewcomers(): Newcomers {
           if (newcomer.holder === holder) own += 1;
         }
       }
-      return all < newcomersPerId && own < newcomersPerHolder;
+      return all < most.perId && own < most.perHolder;
     },
     enter: (id, ticket, newcomer) => {
       const crowd = crowds.get(id) ?? new Map<Ticket, Newcomer>();

@@ -4,7 +4,7 @@
  */
 import type { RefusalReason } from "../../../actors/observe/facts.ts";
 import type { RendezvousId, Ticket } from "../../../machines/vocabulary.ts";
-import { isRendezvousId } from "../../protocol/wire.ts";
+import { isRendezvousId, wordsIn } from "../../protocol/wire.ts";
 import { plainText } from "../../text.ts";
 
 /** Longest path and query that is looked at. */
@@ -12,10 +12,19 @@ const urlMaxChars = 2_048;
 /** The longest that a client may be parked. */
 const waitMaxMs = 60 * 60_000;
 
+/** What a client asks for beside the id. */
+export interface Wish {
+  readonly waitMs: number;
+  /** What its side of a stream can do. */
+  readonly can: readonly string[];
+  /** Whether it was joined before, and lost its link. */
+  readonly isAgain: boolean;
+}
+
 /** Where an upgrade request wants to go, or why it goes nowhere. */
 export type Route =
   | { readonly kind: "agent"; readonly id: RendezvousId }
-  | { readonly kind: "client"; readonly id: RendezvousId; readonly waitMs: number }
+  | ({ readonly kind: "client"; readonly id: RendezvousId } & Wish)
   | { readonly kind: "dial"; readonly ticket: Ticket }
   | ({ readonly kind: "none" } & Refusal);
 
@@ -53,9 +62,16 @@ export function readRoute(target: string, contextPath: string): Route {
       "A rendez-vous id is 1 to 128 of the characters A-Z a-z 0-9 . _ - only.",
     );
   if (kind === "agent") return { kind: "agent", id: name };
-  const wait = new URLSearchParams(query).get("wait") ?? "0";
+  const words = new URLSearchParams(query);
+  const wait = words.get("wait") ?? "0";
   if (!/^\d{1,9}$/.test(wait)) return none("bad request", 400, "wait is a number of milliseconds.");
-  return { kind: "client", id: name, waitMs: Math.min(Number(wait), waitMaxMs) };
+  return {
+    kind: "client",
+    id: name,
+    waitMs: Math.min(Number(wait), waitMaxMs),
+    can: wordsIn(words.get("can")?.split(",")),
+    isAgain: words.get("again") === "1",
+  };
 }
 
 /** A target's path for the log: without the query, which may hold anything, and without tickets. */

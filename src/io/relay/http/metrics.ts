@@ -67,7 +67,7 @@ export const families = {
   },
   converge_clients: {
     type: "gauge",
-    help: "Clients: waiting for an agent, summoning it, or connected with it.",
+    help: "Clients: waiting for an agent, summoning it, connected with it, or without a link for now.",
     labels: { state: clientStates },
   },
   converge_connected_clients: {
@@ -126,6 +126,15 @@ export const families = {
     type: "counter",
     help: "Clients that used a kind of channel, each kind once per client.",
     labels: { kind: channelKinds },
+  },
+  converge_client_resumes_total: {
+    type: "counter",
+    help: "Clients that lost their link and went on over another, as their agents tell.",
+  },
+  converge_client_outage_seconds: {
+    type: "histogram",
+    help: "How long such clients had no link.",
+    buckets: [0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600],
   },
   converge_splice_latency_seconds: {
     type: "histogram",
@@ -228,6 +237,12 @@ export function openMetrics(): Metrics {
         case "client logged in":
           add("converge_client_logins_total");
           break;
+        case "client resumed":
+          add("converge_client_resumes_total");
+          observe("converge_client_outage_seconds", fact.awaySeconds);
+          break;
+        case "client detached":
+          break; // the gauge has it
         case "client used":
           add("converge_client_uses_total", { kind: fact.kind });
           break;

@@ -9,7 +9,7 @@ import { facts as agent } from "../../../support/stranger.ts";
 const nobody = {
   gauges: {
     agents: { waiting: 0, occupied: 0, held: 0, lost: 0, lingering: 0, ending: 0 },
-    clients: { waiting: 0, summoning: 0, connected: 0 },
+    clients: { waiting: 0, summoning: 0, connected: 0, detached: 0 },
     kinds: { shell: 0, exec: 0, sftp: 0, forward: 0 },
   },
   totals: { clientBytes: 0, agentBytes: 0, pauses: 0 },
