@@ -24,7 +24,7 @@ export function sshCommand(
 ): string {
   const none = system === "windows" ? "NUL" : "/dev/null";
   const proxy = `${wsproxyOn(system)}${insecure ? " --insecure" : ""} --fingerprint ${fingerprint} ${clientUrl}`;
-  return `ssh -oProxyCommand="${proxy}" -oUserKnownHostsFile=${none} -oStrictHostKeyChecking=accept-new -oLogLevel=ERROR job@${id}`;
+  return `ssh -oProxyCommand="${proxy}" -oUserKnownHostsFile=${none} -oStrictHostKeyChecking=accept-new -oLogLevel=ERROR -oServerAliveInterval=0 job@${id}`;
 }
 
 /** The relay's URL, of which the client's is one, without a slash at the end. */

@@ -2,11 +2,13 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
+import { absenceMachine } from "../src/machines/absence.ts";
 import { agentSessionMachine } from "../src/machines/agent-session.ts";
 import { holdMachine } from "../src/machines/hold.ts";
 import { inactivityMachine } from "../src/machines/inactivity.ts";
 import { noticesMachine } from "../src/machines/notices.ts";
 import { pairingMachine } from "../src/machines/pairing.ts";
+import { redialMachine } from "../src/machines/redial.ts";
 import { relayMachine } from "../src/machines/relay.ts";
 import { uplinkMachine } from "../src/machines/uplink.ts";
 import { mermaid } from "./support/chart.ts";
@@ -17,9 +19,11 @@ const machines = [
   inactivityMachine,
   holdMachine,
   noticesMachine,
+  absenceMachine,
   uplinkMachine,
   relayMachine,
   pairingMachine,
+  redialMachine,
 ];
 
 const drawn = [

@@ -193,6 +193,7 @@ function clientSnippets(
     `-oUserKnownHostsFile=${nowhere(to.system)}`,
     "-oStrictHostKeyChecking=accept-new",
     "-oLogLevel=ERROR",
+    "-oServerAliveInterval=0",
   ];
   // A word that begins with `-` and holds a dot is two words for PowerShell, unless it is quoted.
   const words = options

@@ -5,8 +5,8 @@
 import type { JSX } from "preact";
 import { powershell, type Shell, sh } from "../src/actors/words/quoting.ts";
 import { CodeBlock, CopyButton } from "./code-block.tsx";
+import { bytesText } from "./measures.tsx";
 import { Scroll } from "./scroll.tsx";
-import { bytesText } from "./sessions.tsx";
 
 /** One file below `static/`. */
 export interface Download {

@@ -2,7 +2,7 @@
  * Sessions: the public table of agents and their clients. Rendered once by the relay, and kept up
  * to date by the `sessions` island with the same components. It knows rows, not how they came.
  */
-import { type ReadonlySignal, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import type { JSX, VNode } from "preact";
 import type { History } from "../src/actors/observe/history.ts";
 import { type Order, orders } from "../src/actors/observe/order.ts";
@@ -11,6 +11,7 @@ import { sh } from "../src/actors/words/quoting.ts";
 import { spoken } from "../src/actors/words/sentences.ts";
 import { CodeBlock, CopyButton } from "./code-block.tsx";
 import { Hours } from "./hours.tsx";
+import { bytesText, many, type Now, Since } from "./measures.tsx";
 
 /** What each state means, in a sentence; also the tooltip of its dot. */
 const meanings: Record<AgentRow["state"], string> = {
@@ -24,18 +25,6 @@ const meanings: Record<AgentRow["state"], string> = {
   awaited: "A client is waiting for this agent to come.",
 };
 
-/** `999 B`, `1.5 kB`, `12 MB`: decimal units, two digits at least. */
-export function bytesText(n: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let value = n;
-  let unit = 0;
-  for (; value >= 999.5 && unit < units.length - 1; unit += 1) value /= 1_000;
-  return `${unit > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
-}
-
-/** Counts on the relay's clock, so that a browser's wrong one does no harm. */
-type Now = ReadonlySignal<number>;
-
 /** From here on people in the session are warned by default, and so are onlookers. */
 const soonMs = 5 * 60_000;
 
@@ -48,27 +37,32 @@ function Left({ until, now }: { until: string; now: Now }): JSX.Element {
   );
 }
 
-function Since({ at, now }: { at: string; now: Now }): JSX.Element {
-  return (
-    <time dateTime={at} title={at}>
-      {spoken(Math.max(0, now.value - Date.parse(at)))}
-    </time>
-  );
-}
-
 function Client({ client, now }: { client: ClientRow; now: Now }): JSX.Element {
-  const { address, since, state, kinds, login, clientBytes, agentBytes } = client;
+  const { address, since, awaySince, resumes, state, kinds, login } = client;
   return (
     <li>
-      <b>{address}</b> <span class={`kind ${state}`}>{kinds.join(", ") || state}</span>
+      <b>{address}</b>{" "}
+      <span class={`kind ${state}`}>
+        {state === "detached" ? state : kinds.join(", ") || state}
+      </span>
       {login && (
         <span class="login" title={login.fingerprint}>
           <bdi>{login.comment || login.fingerprint}</bdi>
         </span>
       )}
-      <span class="bytes">{`${bytesText(clientBytes)} in, ${bytesText(agentBytes)} out`}</span>
+      <span class="bytes">
+        {awaySince === null
+          ? `${bytesText(client.clientBytes)} in, ${bytesText(client.agentBytes)} out`
+          : "its link is lost, its shell waits"}
+      </span>
       <span class="for">
+        {awaySince !== null && (
+          <>
+            away <Since at={awaySince} now={now} />,{" "}
+          </>
+        )}
         for <Since at={since} now={now} />
+        {resumes > 0 && `, back ${many(resumes, "time")}`}
       </span>
     </li>
   );
@@ -154,8 +148,6 @@ export function queryOf({ search, order, page }: RosterView): string {
   if (page > 1) query.set("page", String(page));
   return query.size > 0 ? `?${query}` : "";
 }
-
-const many = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
 
 function Pager({ search, order, page, pages }: RosterPage): JSX.Element | null {
   if (pages < 2) return null;

@@ -33,6 +33,7 @@ describe("ssh-config", () => {
   UserKnownHostsFile /dev/null
   StrictHostKeyChecking accept-new
   LogLevel ERROR
+  ServerAliveInterval 0
 `,
     );
     const config = join(folder(), "config");

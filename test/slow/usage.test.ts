@@ -72,7 +72,7 @@ describe("the form", () => {
     const copied = await page.evaluate(() => navigator.clipboard.readText());
     assert.equal(
       copied,
-      `ssh '-oProxyCommand=wsproxy ${base}/client/my-id' -oUserKnownHostsFile=/dev/null -oStrictHostKeyChecking=accept-new -oLogLevel=ERROR job@my-id\n`,
+      `ssh '-oProxyCommand=wsproxy ${base}/client/my-id' -oUserKnownHostsFile=/dev/null -oStrictHostKeyChecking=accept-new -oLogLevel=ERROR -oServerAliveInterval=0 job@my-id\n`,
     );
     await page.getByRole("button", { name: "Another random one" }).click();
     assert.match(await code(page, "ssh"), /job@[a-z0-9]{4}(?:-[a-z0-9]{4}){3}/);

@@ -123,7 +123,9 @@ test("ssh that is killed while away is out as soon as the relay is back, and lea
 
 test("ssh that is killed is out at once", async () => {
   const { agent } = await scene();
-  const shell = program("ssh", [...sshArgs(agent, "--log-level debug"), "sleep 1000"], { input: "open" });
+  const shell = program("ssh", [...sshArgs(agent, "--log-level debug"), "sleep 1000"], {
+    input: "open",
+  });
   await until("it is in", () => times(agent, "client joined") === 1);
   shell.kill("SIGKILL");
   await until("it is lost", () => times(agent, "client lost") === 1);

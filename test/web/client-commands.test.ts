@@ -44,11 +44,11 @@ describe("the client's commands", () => {
     for (const [clientOs, want] of [
       [
         "cmd",
-        'ssh "-oProxyCommand=cmd /c wsproxy https://r.example/client/my-id" "-oUserKnownHostsFile=NUL" "-oStrictHostKeyChecking=accept-new" "-oLogLevel=ERROR" job@my-id\n',
+        'ssh "-oProxyCommand=cmd /c wsproxy https://r.example/client/my-id" "-oUserKnownHostsFile=NUL" "-oStrictHostKeyChecking=accept-new" "-oLogLevel=ERROR" "-oServerAliveInterval=0" job@my-id\n',
       ],
       [
         "powershell",
-        "ssh '-oProxyCommand=cmd /c wsproxy https://r.example/client/my-id' '-oUserKnownHostsFile=NUL' '-oStrictHostKeyChecking=accept-new' '-oLogLevel=ERROR' job@my-id\n",
+        "ssh '-oProxyCommand=cmd /c wsproxy https://r.example/client/my-id' '-oUserKnownHostsFile=NUL' '-oStrictHostKeyChecking=accept-new' '-oLogLevel=ERROR' '-oServerAliveInterval=0' job@my-id\n",
       ],
     ] as const) {
       const { client } = commandsFor({ ...fixed, clientOs }, "https://r.example");

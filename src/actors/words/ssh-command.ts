@@ -43,7 +43,8 @@ export const nowhere = (system: Destination["system"]): string =>
 /**
  * A block for `~/.ssh/config`: for one agent, with which `ssh <alias>` works; or for all agents of a
  * relay, when `host` is a pattern and `id` null. ssh's own "Permanently added" would come at each login,
- * since each run has a new key.
+ * since each run has a new key. And its own signs of life would end it while the link is lost, which is
+ * what wsproxy goes on without.
  */
 export function sshConfig(host: string, id: string | null, to: Destination): string {
   // As it was typed, since ssh lower-cases %h; for a shell in quotes, which no valid name can end.
@@ -59,6 +60,7 @@ export function sshConfig(host: string, id: string | null, to: Destination): str
     `  UserKnownHostsFile ${nowhere(to.system)}`,
     "  StrictHostKeyChecking accept-new",
     "  LogLevel ERROR",
+    "  ServerAliveInterval 0",
     "",
   ].join("\n");
 }

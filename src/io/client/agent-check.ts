@@ -5,10 +5,10 @@
 import { ConvergeError } from "../../actors/errors.ts";
 import { socketUrl, type Trust } from "../dial/config.ts";
 import { dial } from "../dial/dial.ts";
-import { controlMaxBytes, subprotocols } from "../protocol/wire.ts";
+import { controlMaxBytes, hostSuffix, subprotocols } from "../protocol/wire.ts";
 import { plainText } from "../text.ts";
 import { type Finding, failed } from "./finding.ts";
-import { isOnPath, keysFor, knownKeys, sshVersion } from "./offered-keys.ts";
+import { aliveSeconds, isOnPath, keysFor, knownKeys, sshVersion } from "./offered-keys.ts";
 
 /** How long the relay may take to tell of the agent. */
 const answerMs = 15_000;
@@ -38,6 +38,14 @@ export async function* machine(
   yield ssh === null
     ? { name: "ssh", state: "warn", said: "there is none", fix: "Install OpenSSH's client." }
     : { name: "ssh", state: "ok", said: ssh };
+  const seconds = ssh === null ? null : await aliveSeconds(`any${hostSuffix}`);
+  if (seconds !== null)
+    yield {
+      name: "keepalive",
+      state: "warn",
+      said: `your ssh configuration ends ssh after ${seconds} s without a link`,
+      fix: "The job's command puts ServerAliveInterval to 0; let yours do so for these hosts.",
+    };
 }
 
 /** The agent of a client URL, and whether it knows one of the keys. */
@@ -111,7 +119,7 @@ async function keysFinding(
   { words }: Wsproxy,
   id: string,
 ): Promise<Finding> {
-  const host = `${id}.converge`;
+  const host = `${id}${hostSuffix}`;
   const keys = await keysFor(host);
   if (keys.length === 0)
     return {

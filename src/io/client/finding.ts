@@ -14,6 +14,7 @@ export interface Finding {
     | "release"
     | "PATH"
     | "ssh"
+    | "keepalive"
     | "agent"
     | "keys";
   readonly state: "ok" | "warn" | "FAIL";

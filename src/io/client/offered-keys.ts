@@ -43,6 +43,18 @@ export async function sshVersion(): Promise<string | null> {
   return said && plainText(said.split(",")[0] ?? said, 60);
 }
 
+/**
+ * After how many seconds without a sign of life ssh gives up by itself, by its configuration for `host`;
+ * null when it does not.
+ */
+export async function aliveSeconds(host: string): Promise<number | null> {
+  const config = (await outputOf("ssh", ["-G", "--", host])) ?? "";
+  const of = (name: string): number =>
+    Number(new RegExp(`^${name} (\\d+)$`, "m").exec(config)?.[1]);
+  const seconds = of("serveraliveinterval") * of("serveralivecountmax");
+  return seconds > 0 ? seconds : null;
+}
+
 /** Whether a program of that name is found as a shell finds it. */
 export function isOnPath(name: string, path = process.env["PATH"] ?? ""): boolean {
   const names = process.platform === "win32" ? [`${name}.exe`, `${name}.cmd`] : [name];

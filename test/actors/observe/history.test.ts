@@ -19,7 +19,11 @@ function open() {
   const actor = {
     getSnapshot: () => {
       relay.looks += 1;
-      const all = Array.from({ length: relay.agents }, () => ({ control: "link", status: null }));
+      const all = Array.from({ length: relay.agents }, () => ({
+        control: "link",
+        status: null,
+        detached: [],
+      }));
       return { context: { agents: { all }, pairings: { all: () => [] } } };
     },
     subscribe: ({ complete }: { complete: () => void }) => {

@@ -51,6 +51,7 @@ for (const [system, nowhere, program] of [
         `  UserKnownHostsFile ${nowhere}`,
         "  StrictHostKeyChecking accept-new",
         "  LogLevel ERROR",
+        "  ServerAliveInterval 0",
         "",
       ].join("\n"),
     ));
@@ -70,6 +71,7 @@ for (const [system, typed, program] of [
         `  UserKnownHostsFile ${system === "unix" ? "/dev/null" : "NUL"}`,
         "  StrictHostKeyChecking accept-new",
         "  LogLevel ERROR",
+        "  ServerAliveInterval 0",
         "",
       ].join("\n"),
     ));

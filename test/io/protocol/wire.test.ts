@@ -34,7 +34,7 @@ test("what comes from outside loses its control characters at the door", () => {
   const agent = { ...facts, host: "\u001b]0;evil\u0007host\u202e" };
   const read = readToClient(JSON.stringify({ type: "found", agent, leftMs: null }));
   assert.deepEqual(read, {
-    message: { type: "found", agent: { ...facts, host: "]0;evilhost" }, leftMs: null },
+    message: { type: "found", agent: { ...facts, host: "]0;evilhost" }, leftMs: null, can: [] },
   });
 });
 
@@ -51,6 +51,19 @@ for (const [name, read, text, want] of [
   ["a missing field", readToClient, '{"type":"waiting"}', 'forMs: Invalid key: Expected "forMs"'],
 ] as const)
   test(`${name} is malformed`, () => assert.deepEqual(read(text), { malformed: want }));
+
+for (const [said, want] of [
+  [undefined, []],
+  [["resume1"], ["resume1"]],
+  ["resume1", []],
+  [null, []],
+  [["Resume", "a b", "", 7, "ok", "x".repeat(21)], ["ok"]],
+  [Array.from({ length: 20 }, (_, n) => `w${n}`), Array.from({ length: 8 }, (_, n) => `w${n}`)],
+] as const)
+  test(`what somebody can do, said as ${JSON.stringify(said)?.slice(0, 40)}`, () => {
+    const about = { type: "found", agent: facts, leftMs: null, can: said };
+    assert.deepEqual(readToClient(JSON.stringify(about)), { message: { ...about, can: want } });
+  });
 
 test("a message of a later release is ignored", () => {
   assert.deepEqual(readToAgent('{"type":"sing"}'), { message: null });
@@ -85,5 +98,6 @@ for (const url of [
 ])
   test(`${url} is a client URL`, () => {
     const message = { type: "registered", id: "x", clientUrl: url };
-    assert.deepEqual(readToAgent(JSON.stringify(message)), { message });
+    const read = { message: { ...message, spreadMs: 0 } };
+    assert.deepEqual(readToAgent(JSON.stringify(message)), read);
   });

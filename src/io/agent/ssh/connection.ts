@@ -6,15 +6,15 @@ import type { AuthContext, Connection, Session } from "ssh2";
 import type { Metering } from "../../../actors/activity.ts";
 import type { Clock } from "../../../actors/clock.ts";
 import { reasonOf } from "../../../actors/errors.ts";
-import type { ChannelKind, ClientId, ClientReport } from "../../../machines/vocabulary.ts";
+import type { ChannelKind } from "../../../machines/vocabulary.ts";
 import { disconnect, hasEnded } from "../../ssh2/gaps.ts";
 import { plainText } from "../../text.ts";
 import { type AuthorizedKey, admits } from "../keys/authorized-keys.ts";
 import { sessionEnvironment } from "../shell/environment.ts";
 import type { Shell } from "../shell/shells.ts";
-import type { Carrier } from "./carrier.ts";
-import { type Forwarding, forwardFor } from "./forwarding.ts";
-import { type Attempts, type Login, openAttempts } from "./login.ts";
+import type { Client } from "./client.ts";
+import { forwardFor } from "./forwarding.ts";
+import type { Login } from "./login.ts";
 import type { NoticeOptions } from "./notices.ts";
 import {
   type Allowed,
@@ -68,72 +68,6 @@ export interface ConnectionOwner {
   onLeave(client: Client, key: AuthorizedKey, inOrder: boolean): void;
   /** A line about it for the log; null says nothing. */
   note(client: Client, line: string, reason: string | null): void;
-}
-
-export interface Client {
-  readonly id: ClientId;
-  readonly carrier: Carrier;
-  /** What the client says it is (RFC 4253 4.2), once it has. */
-  software: string;
-  /** Null before the client has said what it speaks, and after the end. */
-  connection: Connection | null;
-  /** Null until it has logged in. */
-  login: AuthorizedKey | null;
-  readonly attempts: Attempts;
-  readonly kinds: Set<ChannelKind>;
-  readonly running: Set<RunningSession>;
-  channels: number;
-  hadChannels: boolean;
-  /** Something went wrong that ended it. */
-  isBroken: boolean;
-  endedInOrder: boolean;
-  forwarding: Forwarding | null;
-  /** When it logged in, by the clock. */
-  joinedAtMs: number;
-}
-
-export function newClient(id: ClientId, carrier: Carrier): Client {
-  return {
-    id,
-    carrier,
-    software: "",
-    connection: null,
-    login: null,
-    attempts: openAttempts(),
-    kinds: new Set(),
-    running: new Set(),
-    channels: 0,
-    hadChannels: false,
-    isBroken: false,
-    endedInOrder: false,
-    forwarding: null,
-    joinedAtMs: 0,
-  };
-}
-
-/** How other people see a client: the key's comment if it has one, and where it comes from. */
-export function whoIs({ carrier }: Client, key: AuthorizedKey): string {
-  return `${key.comment || key.fingerprint} from ${carrier.address}`;
-}
-
-/** What the relay, which is blind to it, is told of a client. */
-export function reportOf(client: Client, nowMs: number): ClientReport {
-  const { carrier, kinds, login } = client;
-  const { standing } = carrier;
-  const away = standing?.awayAtMs ?? null;
-  return {
-    ticket: carrier.ticket,
-    kinds: [...kinds],
-    login: login && { fingerprint: login.fingerprint, comment: login.comment },
-    ...(standing && {
-      stream: standing.stream,
-      resumes: standing.resumes,
-      outageMs: standing.outageMs,
-      forMs: Math.round(nowMs - client.joinedAtMs),
-      address: carrier.address,
-      ...(away !== null && { detachedMs: Math.round(nowMs - away) }),
-    }),
-  };
 }
 
 /** Serves a connection from the client's first words to its end. */

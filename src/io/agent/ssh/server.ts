@@ -17,15 +17,12 @@ import type { Keyring } from "../keys/keyring.ts";
 import { hangUp } from "../shell/reaper.ts";
 import { algorithms, extensions } from "./algorithms.ts";
 import type { Carrier } from "./carrier.ts";
+import { type Client, newClient, reportOf, whoIs } from "./client.ts";
 import {
-  type Client,
   type ConnectionConfig,
   type ConnectionOwner,
   dismiss,
-  newClient,
-  reportOf,
   serveConnection,
-  whoIs,
 } from "./connection.ts";
 import { openLogin } from "./login.ts";
 import { boundBeforeLogin, tooMany } from "./pre-auth.ts";
