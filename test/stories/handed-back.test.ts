@@ -81,7 +81,7 @@ for (const [name, kill] of [
     const relay = await relayProgram();
     const agent = await agentProgram(relay.url);
     writeFileSync(join(agent.dir, "wild"), `${wild}\n`);
-    const tmux = terminal(sshArgs(agent));
+    const tmux = terminal(sshArgs(agent, "--resume-timeout 1s"));
     await tmux.see(/^\$/);
     tmux.type("sh ./wild");
     tmux.press("Enter");

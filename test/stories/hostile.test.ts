@@ -131,8 +131,9 @@ test("a client that breaks the ssh protocol after its login is lost, not gone in
     "cat",
   ]);
   await until("somebody is in", () => agent.news.some(({ event }) => event === "client joined"));
-  // RFC 6455 5.2: a masked binary frame of 64 bytes that are no ssh packet.
-  inject(Buffer.concat([Buffer.from([0x82, 0xc0, 0, 0, 0, 0]), Buffer.alloc(64, 0xff)]));
+  // RFC 6455 5.2: a masked binary frame, and in it a record of 64 bytes that are no ssh packet.
+  const heads = [0x82, 0xc4, 0, 0, 0, 0, ...[0, 0, 0, 64]];
+  inject(Buffer.concat([Buffer.from(heads), Buffer.alloc(64, 0xff)]));
   await until("it is lost", () => agent.news.some(({ event }) => event === "client lost"));
   assert.equal(agent.ending(), null);
   await shell;

@@ -74,7 +74,7 @@ describe("in the world", () => {
       assert.ok(Number(client["agentBytes"]) > 1_000);
     }
     const login = { fingerprint: await fingerprintOf(world.keyFile), comment: "dev@laptop" };
-    const known = { since: 0, clientBytes: 0, agentBytes: 0 };
+    const known = { since: 0, awaySince: null, resumes: 0, clientBytes: 0, agentBytes: 0 };
     assert.deepEqual(
       {
         ...row,
