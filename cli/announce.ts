@@ -129,7 +129,7 @@ export function textFor(news: AgentNews, insecure: boolean): string {
       return "converge: the relay is back";
     case "relay ending": {
       const often = news.times ? ` (said ${news.times} times)` : "";
-      return `converge: the relay restarts in ${spoken(news.leftMs)}; sessions are cut then, and the agent comes back${often}`;
+      return `converge: the relay restarts in ${spoken(news.leftMs)}; sessions pause then, and go on when the agent is back${often}`;
     }
     case "ended":
       return `converge: ended: ${news.ending}`;

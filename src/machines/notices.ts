@@ -81,6 +81,22 @@ export const noticesMachine = setup({
         audience: only(client),
       }),
     ),
+    tellKept: sendTo(
+      ({ context }) => context.owner,
+      (_, { leftMs }: { leftMs: number }): NoticeDue => ({
+        type: "NOTICE.DUE",
+        notice: { about: "relay ending", leftMs, isKept: true },
+        audience: { to: "kept" },
+      }),
+    ),
+    tellCut: sendTo(
+      ({ context }) => context.owner,
+      (_, { leftMs }: { leftMs: number }): NoticeDue => ({
+        type: "NOTICE.DUE",
+        notice: { about: "relay ending", leftMs, isKept: false },
+        audience: { to: "cut" },
+      }),
+    ),
     tellReturned: sendTo(
       ({ context }) => context.owner,
       (_, { client, outageMs }: { client: ClientId; outageMs: number }): NoticeDue => ({
@@ -161,10 +177,10 @@ export const noticesMachine = setup({
     "RELAY.LOST": { actions: { type: "tellAll", params: { notice: { about: "relay lost" } } } },
     "RELAY.FOUND": { actions: { type: "tellAll", params: { notice: { about: "relay found" } } } },
     "RELAY.ENDING": {
-      actions: {
-        type: "tellAll",
-        params: ({ event }) => ({ notice: { about: "relay ending", leftMs: event.leftMs } }),
-      },
+      actions: [
+        { type: "tellKept", params: ({ event }) => event },
+        { type: "tellCut", params: ({ event }) => event },
+      ],
     },
     "KEYS.CHANGED": {
       actions: {

@@ -118,7 +118,8 @@ export type Notice =
   | { readonly about: "hold cleared" }
   | { readonly about: "relay lost" }
   | { readonly about: "relay found" }
-  | { readonly about: "relay ending"; readonly leftMs: number }
+  /** `isKept` is said to those whose sessions outlive their links. */
+  | { readonly about: "relay ending"; readonly leftMs: number; readonly isKept: boolean }
   | { readonly about: "keys changed"; readonly what: string }
   | { readonly about: "ending"; readonly ending: Ending };
 
@@ -132,4 +133,6 @@ export type ClientId = string & { readonly __brand: "ClientId" };
 export type Audience =
   | { readonly to: "all" }
   | { readonly to: "all but"; readonly client: ClientId }
-  | { readonly to: "only"; readonly client: ClientId };
+  | { readonly to: "only"; readonly client: ClientId }
+  /** Those whose sessions outlive their links, and the others. */
+  | { readonly to: "kept" | "cut" };

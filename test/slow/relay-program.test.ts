@@ -54,7 +54,7 @@ describe("as a program", () => {
     const relay = await relayProgram(["--drain-timeout", "50s"]);
     const agent = await agentProgram(relay.url, ["--id", "drained"]);
     writeFileSync(join(agent.dir, ".hold"), "");
-    const seen = screen("ssh", ["-tt", ...sshArgs(agent)]);
+    const seen = screen("ssh", ["-tt", ...sshArgs(agent, "--resume-timeout 0s")]);
     await seen.see("$ ");
     relay.kill("SIGTERM");
     await relay.see("relay draining");

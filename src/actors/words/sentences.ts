@@ -55,7 +55,9 @@ export function wordsFor(notice: Notice): string {
     case "relay found":
       return "The relay is back: others can connect again.";
     case "relay ending":
-      return `The relay restarts in ${spoken(notice.leftMs)}: this connection is cut then. Save now.`;
+      return notice.isKept
+        ? `The relay restarts in ${spoken(notice.leftMs)}: a pause then, and you go on here.`
+        : `The relay restarts in ${spoken(notice.leftMs)}: this connection is cut then. Save now.`;
     case "keys changed":
       return `${sentence(notice.what)} The next login obeys it.`;
     case "ending":
@@ -69,7 +71,7 @@ export function titleFor(notice: Notice): string | null {
     case "expiry near":
       return `ends in ${spoken(notice.leftMs)}`;
     case "relay ending":
-      return `cut in ${spoken(notice.leftMs)}`;
+      return notice.isKept ? null : `cut in ${spoken(notice.leftMs)}`;
     case "expiry extended":
       return "";
     default:

@@ -46,7 +46,8 @@ for (const [notice, want] of notices)
 
 for (const [notice, want] of [
   [{ about: "expiry near", leftMs: 240_000, cause: "inactivity" }, "ends in 4m"],
-  [{ about: "relay ending", leftMs: 30_000 }, "cut in 30s"],
+  [{ about: "relay ending", leftMs: 30_000, isKept: false }, "cut in 30s"],
+  [{ about: "relay ending", leftMs: 30_000, isKept: true }, null],
   [{ about: "expiry extended", leftMs: 1_000 }, ""],
   [{ about: "client joined", who: "ann" }, null],
 ] as const)
@@ -63,7 +64,9 @@ test("every notice fits into 80 columns, with its prefix and one to spare", () =
     { about: "hold cleared" },
     { about: "relay lost" },
     { about: "relay found" },
-    { about: "relay ending", leftMs: 30_000 },
+    { about: "relay ending", leftMs: 30_000, isKept: false },
+    { about: "relay ending", leftMs: 30_000, isKept: true },
+    { about: "link back", outageMs: 7_500_000 },
     { about: "keys changed", what: "keys file changed" },
     ...(["last client left", "inactivity", "hard cap", "interrupted"] as const).map(
       (kind): Notice => ({ about: "ending", ending: { kind } }),

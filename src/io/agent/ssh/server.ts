@@ -167,7 +167,9 @@ export function openSshServer(
     changes,
     accept,
     tell: (told, audience) => {
-      for (const { id, running } of clients) {
+      for (const { id, running, carrier } of clients) {
+        if (audience.to === "kept" && carrier.standing === null) continue;
+        if (audience.to === "cut" && carrier.standing !== null) continue;
         if (audience.to === "only" && audience.client !== id) continue;
         if (audience.to === "all but" && audience.client === id) continue;
         for (const session of running) session.note(told);
