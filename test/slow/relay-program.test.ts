@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterEach, describe, test } from "node:test";
 import { version } from "../../src/io/version.ts";
 import { certificates } from "../support/certificates.ts";
-import { endPrograms, finished, folder } from "../support/child.ts";
+import { endPrograms, finished, folder, program } from "../support/child.ts";
 import { agentProgram, ours, relayProgram, ssh, sshArgs } from "../support/programs.ts";
 import { screen } from "../support/screen.ts";
 import { stranger } from "../support/stranger.ts";
@@ -93,7 +93,8 @@ describe("as a program", () => {
   test("what does not end while it drains is cut at the end, told why, and logged", async () => {
     const relay = await relayProgram(["--drain-timeout", "1s"]);
     const agent = await agentProgram(relay.url);
-    const running = ssh(agent, ["echo begun; sleep 1000"]);
+    const cut = sshArgs(agent, "--resume-timeout 0s");
+    const running = program("ssh", [...cut, "echo begun; sleep 1000"]);
     await running.see("begun");
     relay.kill("SIGTERM");
     const { status, err } = await finished(running);
