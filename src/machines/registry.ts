@@ -85,6 +85,7 @@ export class Registry {
   readonly #sorted = new Sorted<AgentEntry>();
   /** In the order of their loss. */
   readonly #lost = new Set<RendezvousId>();
+  #detached = 0;
   readonly #owns = new Map<Holder, Own>();
 
   constructor(memory: Memory) {
@@ -200,6 +201,7 @@ export class Registry {
     const agent = this.#agents.get(id);
     if (!agent) return;
     this.#agents.delete(id);
+    this.#detached -= agent.detached.length;
     this.#sorted.delete(id);
     this.#lost.delete(id);
     const own = this.#owns.get(agent.holder);
@@ -208,7 +210,13 @@ export class Registry {
     if (own?.count === 0) this.#owns.delete(agent.holder);
   }
 
+  /** Clients without a link, of all agents. */
+  get detached(): number {
+    return this.#detached;
+  }
+
   #put(agent: AgentEntry): void {
+    this.#detached += agent.detached.length - (this.#agents.get(agent.id)?.detached.length ?? 0);
     this.#agents.set(agent.id, agent);
     this.#sorted.put(agent);
   }

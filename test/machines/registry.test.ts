@@ -4,10 +4,12 @@ import { Registry } from "../../src/machines/registry.ts";
 import type {
   AgentFacts,
   AgentStatus,
+  ClientReport,
   Holder,
   IdentityKey,
   LinkId,
   RendezvousId,
+  Ticket,
 } from "../../src/machines/vocabulary.ts";
 
 const id = (text: string) => text as RendezvousId;
@@ -105,4 +107,27 @@ test("registry: what one registration costs does not grow with the number of age
     return count;
   };
   assert.equal(looks(2_000), looks(20));
+});
+
+test("clients without a link are counted as they come, go on and are forgotten with their agent", () => {
+  const registry = new Registry(memory);
+  registry.admit(registration("a1", 0));
+  const client = (stream: number, detachedMs?: number): ClientReport => ({
+    ticket: `ticket-${stream}` as Ticket,
+    kinds: [],
+    login: null,
+    stream,
+    detachedMs,
+  });
+  const say = (...clients: ClientReport[]): void =>
+    registry.note(id("a1"), { state: "occupied", leftMs: 0, held: false, clients }, 0);
+  say(client(1, 5), client(2), client(3, 7));
+  assert.equal(registry.detached, 2);
+  registry.noteResumed(id("a1"), 3);
+  registry.noteResumed(id("a1"), 9);
+  assert.equal(registry.detached, 1);
+  registry.lose(id("a1"), 0);
+  assert.equal(registry.detached, 1, "they may still be there");
+  registry.forget(id("a1"));
+  assert.equal(registry.detached, 0);
 });

@@ -259,7 +259,7 @@ export function rosterPage(
     pages,
     found: found.length,
     total: all.length,
-    clients: context.pairings.size,
+    clients: context.pairings.size + context.agents.detached,
     rows: onPage.map((shown) => rowOf(shown, context, bytesOf)),
   };
 }
