@@ -42,7 +42,11 @@ export function resumableCarrier(
   first: { readonly leg: VisitLeg; readonly reader: RecordReader; readonly visit: Visit },
   keep: Keep,
   clock: Clock,
-  hear: { kept(): void; over(): void },
+  hear: {
+    /** Somebody has logged in on it; whether it can be asked for by its name from now on. */
+    kept(): boolean;
+    over(): void;
+  },
 ): ResumableCarrier {
   let { visit } = first;
   let awayAtMs: number | null = null;
@@ -134,8 +138,7 @@ export function resumableCarrier(
     },
     mayComeFrom: (address) => mayComeFrom?.(address) ?? false,
     keep: (may) => {
-      mayComeFrom = may;
-      hear.kept();
+      if (hear.kept()) mayComeFrom = may;
       current.readInPlace(stream);
     },
     resume: (leg, reader, place, said, by) => {

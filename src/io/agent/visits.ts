@@ -183,9 +183,12 @@ export function openVisits({ isResumable, accept }: VisitsConfig, clock: Clock, 
     const carrier = resumableCarrier(streamsSoFar, arrival, keep, clock, {
       kept: () => {
         const keys = streamKeys(own, clientKey, { client: clientKey, agent: own.publicKey });
-        if (!keys || isClosed) return;
-        name = nameOf(keys.stream);
+        if (!keys || isClosed) return false; // nobody could come back: it ends with its link
+        const its = nameOf(keys.stream);
+        if (streams.has(its)) return false; // who opens twice with one key leaves the first its place
+        name = its;
         streams.set(name, { carrier, keys, attempt: 0, second: 0, times: 0 });
+        return true;
       },
       over: () => streams.delete(name),
     });

@@ -58,6 +58,7 @@ export function streamKeys(
   theirs: Uint8Array,
   of: { readonly client: Uint8Array; readonly agent: Uint8Array },
 ): StreamKeys | null {
+  if (theirs.length !== publicBytes) return null; // OpenSSL leaves what is too much
   try {
     const publicKey = createPublicKey({
       key: Buffer.concat([spkiFront, theirs]),
