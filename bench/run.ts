@@ -1,6 +1,6 @@
 /**
  * Run: the whole bench, or its parts by name (`start`, `relay`, `crowd`, `alone`, `ssh`,
- * `beside`, `idle`). Every figure is a
+ * `resume`, `beside`, `idle`). Every figure is a
  * median of rounds in which the contenders take turns, and is worth something only beside the others
  * of the same section. What was measured goes into docs/performance.md and its JSON.
  */
@@ -11,6 +11,7 @@ import { alternate } from "./measure.ts";
 import * as peers from "./peers.ts";
 import { benchIdle, benchRelay } from "./relay.ts";
 import { openReport } from "./report.ts";
+import { benchResume } from "./resume.ts";
 import { benchAlone, benchSsh } from "./ssh.ts";
 import { startUps } from "./startup.ts";
 
@@ -32,6 +33,7 @@ try {
   if (isWanted("crowd")) await benchCrowd(report, rounds, isQuick);
   if (isWanted("alone")) await benchAlone(report, rounds, isQuick);
   if (isWanted("ssh")) await benchSsh(report, rounds, isQuick);
+  if (isWanted("resume")) await benchResume(report, isQuick);
   if (isWanted("beside")) await benchBeside(report, rounds, isQuick);
   if (isWanted("idle")) await benchIdle(report, isQuick);
 } finally {

@@ -100,7 +100,8 @@ function zeros(bytes: number): string {
   return file;
 }
 
-const exec = (bytes: number) => ({
+/** A command that takes or gives so many bytes, by ssh with those arguments; seconds. */
+export const exec = (bytes: number) => ({
   up: async (args: readonly string[]) => {
     const input = openSync(zeros(bytes), "r");
     try {
