@@ -118,7 +118,7 @@ export const agentSessionMachine = setup({
     ),
     endAbsence: enqueueActions(
       ({ enqueue, self }, { client, outageMs }: { client: ClientId; outageMs: number }) => {
-        const absence = self.getSnapshot().children[absenceOf(client)];
+        const absence = self.getSnapshot().children?.[absenceOf(client)];
         if (absence) enqueue.sendTo(absence, { type: "CLIENT.RESUMED", outageMs });
       },
     ),

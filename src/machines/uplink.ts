@@ -72,7 +72,7 @@ const mostMs = 30_000;
 /** A link that stood for so long was a good one. Else a relay that takes and drops us would be redialled at once, for ever. */
 const settledMs = 10_000;
 /** The same while a client is in, or waited for: it goes on as soon as this link stands again. */
-const mostWantedMs = 2_000;
+const mostWantedMs = 1_000;
 const settledWantedMs = 1_000;
 
 /** Half a second, doubling to half a minute; the upper half of each is jitter. */

@@ -13,11 +13,13 @@ import {
   getMicrosteps,
 } from "xstate";
 import { adjacencyMapToArray, getAdjacencyMap, getStateNodes } from "xstate/graph";
+import { absenceMachine } from "../../src/machines/absence.ts";
 import { agentSessionMachine } from "../../src/machines/agent-session.ts";
 import { holdMachine } from "../../src/machines/hold.ts";
 import { inactivityMachine } from "../../src/machines/inactivity.ts";
 import { noticesMachine } from "../../src/machines/notices.ts";
 import { pairingMachine } from "../../src/machines/pairing.ts";
+import { redialMachine } from "../../src/machines/redial.ts";
 import { relayMachine } from "../../src/machines/relay.ts";
 import { uplinkMachine } from "../../src/machines/uplink.ts";
 
@@ -39,7 +41,7 @@ interface Way {
 const client = { client: "client-1", who: "ann", atMs };
 const registered = "xstate.done.actor.register";
 const pairing = { owner, id: "job", ticket: "t", client: "c", facts: {}, sinceMs: 0, summonMs: 1 };
-const limits = { timeoutMs: 10, joinTimeoutMs: 10, warnAtMs: [5], lingerMs: 1 };
+const limits = { timeoutMs: 10, joinTimeoutMs: 10, warnAtMs: [5], lingerMs: 1, resumeTimeoutMs: 9 };
 
 const ways: readonly Way[] = [
   {
@@ -47,12 +49,17 @@ const ways: readonly Way[] = [
     inputs: [{ atMs, ...limits, maxDurationMs: null }],
     events: [
       { type: "CLIENT.JOINED", ...client },
+      { type: "CLIENT.LEFT", ...client },
+      { type: "CLIENT.LOST", ...client },
+      { type: "CLIENT.DETACHED", ...client },
+      { type: "CLIENT.RESUMED", ...client, outageMs: 1 },
       { type: "HOLD.SET", aheadMs: 0, atMs },
       { type: "NOTICE.DUE", notice: { about: "relay lost" }, audience: { to: "all" } },
     ],
     sees: ({ clients, held }) => [Math.min(Number(clients), 2), held],
   },
   { machine: holdMachine, inputs: [{ owner }] },
+  { machine: absenceMachine, inputs: [{ owner, ...client, graceMs: 9_000 }] },
   {
     machine: inactivityMachine,
     inputs: [{ owner, atMs, timeoutMs: 10, warnAtMs: [5], capAtMs: null }],
@@ -93,6 +100,17 @@ const ways: readonly Way[] = [
       { type: registered, output: { kind: "unreachable", jitter: 0 } },
     ],
     sees: ({ wasOnline }) => wasOnline,
+  },
+  {
+    machine: redialMachine,
+    inputs: [{ graceMs: 9_000, jitter: 0 }],
+    events: ["dial", "move", "part"].flatMap((id) =>
+      ["attached", "failed", "refused", "ended"].map((kind) => ({
+        type: `xstate.done.actor.${id}`,
+        output: { kind, why: "", jitter: 0 },
+      })),
+    ),
+    sees: ({ isTold }) => isTold,
   },
 ];
 

@@ -4,7 +4,7 @@
  */
 import { setMaxListeners } from "node:events";
 import type { WebSocket } from "ws";
-import type { Clock } from "../../actors/clock.ts";
+import { type Clock, every } from "../../actors/clock.ts";
 import { confineEvents, faultsIn } from "../../actors/confine.ts";
 import { ConvergeError, reasonOf } from "../../actors/errors.ts";
 import type { Log } from "../../actors/ports.ts";
@@ -18,6 +18,7 @@ import type {
 } from "../../machines/vocabulary.ts";
 import { socketUrl, type Trust } from "../dial/config.ts";
 import { dial } from "../dial/dial.ts";
+import { networkNow } from "../network.ts";
 import type { Identity } from "../protocol/identity.ts";
 import { readToAgent } from "../protocol/messages.ts";
 import { closeCodes, controlMaxBytes, dataMaxBytes, subprotocols } from "../protocol/wire.ts";
@@ -30,6 +31,9 @@ import { sparing } from "./sparing.ts";
 const registerMs = 20_000;
 /** Dial-backs under way at once; as many connections may be logging in. */
 const visitsMost = 100;
+/** How often it is looked whether this machine has other addresses, and what a relay then has to answer. */
+const lookMs = 5_000;
+const answerMs = 5_000;
 /** What may wait for a relay that reads nothing; it is not there, whatever it sends. */
 const unreadMost = 1024 * 1024;
 
@@ -195,6 +199,19 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
     }
   }
 
+  /** With other addresses the link may be one that nobody answers on, and its silence would be long. */
+  let network = networkNow();
+  const stopLooking = every(clock, lookMs, () => {
+    const now = networkNow();
+    if (now === network) return;
+    network = now;
+    const link = current;
+    if (link?.readyState !== link?.OPEN) return;
+    const late = clock.setTimeout(() => link?.terminate(), answerMs);
+    for (const event of ["pong", "close"]) link?.once(event, () => clock.clearTimeout(late));
+    link?.ping();
+  });
+
   const tell = (message: object): void => {
     if (current?.readyState !== current?.OPEN) return;
     if ((current?.bufferedAmount ?? 0) > unreadMost) current?.terminate();
@@ -212,6 +229,7 @@ export function openControlLink(config: ControlLinkConfig, clock: Clock, log: Lo
     reportClient: (client) => tell({ type: "client", client }),
     close: () => {
       stop.abort();
+      stopLooking();
       endings.close();
       failures.close();
       if (current) shut(current, clock, closeCodes.done);

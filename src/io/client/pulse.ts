@@ -3,8 +3,8 @@
  * another network. Pings of websockets prove one hop; this asks through to the agent. It knows what is
  * to be asked, and not what follows from no answer.
  */
-import { networkInterfaces } from "node:os";
 import { type Clock, every } from "../../actors/clock.ts";
+import { networkNow } from "../network.ts";
 
 /** How often it is looked. */
 const lookMs = 2_000;
@@ -24,16 +24,6 @@ export interface PulsePorts {
   isDead(): void;
   /** What was known of the network need not be true any more. */
   woke(): void;
-}
-
-/** The addresses of this machine, to be compared. */
-export function networkNow(): string {
-  const all = Object.values(networkInterfaces()).flatMap((of) => of ?? []);
-  return all
-    .filter(({ internal }) => !internal)
-    .map(({ address }) => address)
-    .sort()
-    .join();
 }
 
 /** Watches until what it returns is called. */

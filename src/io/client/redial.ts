@@ -9,6 +9,7 @@ import { type Redialling, startRedialling } from "../../actors/redial.ts";
 import type { Redialled } from "../../machines/redial.ts";
 import { socketUrl } from "../dial/config.ts";
 import { fastDial } from "../dial/fast-dial.ts";
+import { networkNow } from "../network.ts";
 import { readToClient } from "../protocol/messages.ts";
 import { closeCodes, dataMaxBytes, resumeWord, subprotocols } from "../protocol/wire.ts";
 import {
@@ -28,6 +29,7 @@ import {
   type RecordHearer,
   RecordReader,
   recordOf,
+  recordsVersion,
   recordTypes,
   refusals,
 } from "../resume/records.ts";
@@ -36,7 +38,6 @@ import { plainText } from "../text.ts";
 import { expectPings } from "../websocket/keep-alive.ts";
 import type { DataLink } from "../websocket/link.ts";
 import type { ProxyCommandConfig } from "./proxy-command.ts";
-import { networkNow } from "./pulse.ts";
 
 /** Until the relay has opened the link. */
 const dialMs = 10_000;
@@ -143,26 +144,25 @@ async function tryOnce(
       signal.removeEventListener("abort", giveUp);
       if (outcome.kind !== "attached") {
         link.terminate();
-        if (proof) stream.resumable.resume(); // what was held back on the old link
+        if (proof) stream.resumable.release();
       }
       resolve(outcome);
     };
     const fail = (why: string): void => settle({ kind: "failed", why });
+    const odd = (): void => fail("the agent said something odd");
     const giveUp = (): void => fail("it was given up");
     let timer = clock.setTimeout(() => fail("no agent came"), waitMs + answerMs);
 
     const ask = (body: Uint8Array): void => {
-      if (body.length !== welcomeBytes || proof) return fail("the agent said something odd");
+      if (body.length !== welcomeBytes || body[0] !== recordsVersion || proof) return odd();
       const nonce = body.slice(1, 1 + nonceBytes);
-      // What still comes on the old link would be sent again on this one.
-      stream.resumable.pause();
-      const asked: Asked = { stream: keys.stream, attempt, place: stream.resumable.place };
+      const asked: Asked = { stream: keys.stream, attempt, place: stream.resumable.hold() };
       const bytes = putAsked(asked);
       proof = clientProof(keys, nonce, bytes);
       leg.write(recordOf(recordTypes.resume, bytes, proof), []);
     };
     const goOn = (body: Uint8Array): void => {
-      if (body.length !== resumedBytes || !proof) return fail("the agent said something odd");
+      if (body.length !== resumedBytes || !proof) return odd();
       const place = placeAt(body, 0);
       if (!isSame(body.subarray(placeBytes), agentProof(keys, proof, place)))
         return fail("the agent's proof is wrong");
@@ -180,7 +180,6 @@ async function tryOnce(
       if (code === refusals.ended) settle({ kind: "ended", why });
       else settle({ kind: isFinal ? "refused" : "failed", why });
     };
-    const odd = (): void => fail("the agent said something odd");
     const first: RecordHearer = {
       data: odd,
       ack: odd,

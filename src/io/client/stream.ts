@@ -101,8 +101,8 @@ export function runStream(first: DataLink, own: StreamKey, ports: StreamPorts): 
       },
       drained: () => goOn(),
       other: (type, body) => {
-        if (type === recordTypes.welcome && body.length === welcomeBytes)
-          agentKey ??= body.slice(1 + nonceBytes);
+        const isWelcome = type === recordTypes.welcome && body[0] === recordsVersion;
+        if (isWelcome && body.length === welcomeBytes) agentKey ??= body.slice(1 + nonceBytes);
         if (type === recordTypes.move) void redial().then((it) => it.send({ type: "MOVE.ASKED" }));
       },
     },

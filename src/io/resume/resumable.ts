@@ -70,6 +70,8 @@ export class Resumable {
   #isFull = false;
   #isOver = false;
   #closing: number | null = null;
+  /** The other side was told the place, and may send again from there over another link. */
+  #isHeld = false;
   /** Of the other side's, so far: whoever watches for its silence compares two. */
   #heard = 0;
 
@@ -113,6 +115,7 @@ export class Resumable {
    */
   attach(leg: Leg, reader: RecordReader, place: number, first?: Uint8Array): boolean {
     if (this.#isOver || !this.#free(place)) return false;
+    this.#isHeld = false;
     const former = this.#leg;
     this.#leg = leg;
     former?.cut();
@@ -167,6 +170,21 @@ export class Resumable {
   }
 
   resume(): void {
+    if (!this.#isHeld) this.#leg?.resume();
+  }
+
+  /**
+   * The place from which another link shall go on. Nothing more is taken from the one that there is, for
+   * it would come again; until the stream has that other link, or `release` says that it will not.
+   */
+  hold(): number {
+    this.#isHeld = true;
+    this.#leg?.pause();
+    return this.#taken;
+  }
+
+  release(): void {
+    this.#isHeld = false;
     this.#leg?.resume();
   }
 
@@ -184,6 +202,8 @@ export class Resumable {
     return {
       data: (room, from, to) => {
         if (!isCurrent()) return;
+        // What was read before the pause: it comes again, unless the link stays the stream's.
+        if (this.#isHeld) return this.#fault(leg, reader);
         this.#taken += to - from;
         this.#ackTimer ??= this.#clock.setTimeout(() => this.#ackLate(), ackMs);
         this.#owner.data(room, from, to);
