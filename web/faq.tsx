@@ -184,8 +184,10 @@ export function FaqPage({ sessionsFor }: { sessionsFor: SessionsFor }): JSX.Elem
       </Question>
       <Question id="cut" ask="What happens when my network drops?">
         <p>
-          The shell is hung up, and the job waits for you until its time-out: connect again. Work
-          that must survive belongs in <code>tmux</code> or <code>screen</code>.
+          Your ssh goes on when it is back, on another address too, and when the relay was restarted
+          meanwhile: nothing that was typed or printed is lost. The shell is kept for ten minutes (
+          <code>--resume-timeout</code>), and the job's time-out runs on. Work that must survive for
+          longer belongs in <code>tmux</code> or <code>screen</code>.
         </p>
       </Question>
       <Question id="systems" ask="Which systems does it run on?">

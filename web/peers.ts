@@ -66,7 +66,7 @@ export const peerRows: readonly (readonly [string, string, string, string, strin
   ["Terminal in the browser", "no", "it had one", "no", "yes", "no"],
   [
     "Session survives a cut network",
-    "no, the job waits for you",
+    "yes, and a restarted relay",
     "yes",
     "no, the job waits for you",
     "yes",
