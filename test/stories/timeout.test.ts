@@ -134,7 +134,7 @@ test("nobody ever logs in: the join timeout ends it, with warnings for nobody", 
 });
 
 test("a relay that has died keeps no job: the timeout fires, and a shell that was cut has gone", async () => {
-  await begin({ timeoutMs: 10 * minute });
+  await begin({ timeoutMs: 10 * minute, resumeTimeoutMs: 0 });
   const screen = world.terminal();
   await screen.see("$ ");
   screen.type("trap '' HUP; echo pid $$.\r");
@@ -145,6 +145,24 @@ test("a relay that has died keeps no job: the timeout fires, and a shell that wa
   await until("the end", () => world.agent.ending());
   assert.deepEqual(world.agent.ending(), { kind: "inactivity" });
   await until("its shell is gone", () => !existsSync(`/proc/${pid}`));
+  world.relay = await openRelay(world.clock); // for the end of this world
+});
+
+test("nor does a client that is away: it makes no activity, and its shell goes with the job", async () => {
+  await begin({ timeoutMs: 8 * minute });
+  const screen = world.terminal();
+  await screen.see("$ ");
+  screen.type("while :; do echo; sleep 0.1; done & echo pid $$.\r");
+  const pid = Number(/\d+/.exec(await screen.see(/pid \d+\./))?.[0]);
+  await world.relay.close();
+  await until("it is away", () =>
+    world.agent.news.some(({ event }) => event === "client detached"),
+  );
+  await world.clock.advance(8 * minute + 6_000);
+  await until("the end", () => world.agent.ending());
+  assert.deepEqual(world.agent.ending(), { kind: "inactivity" });
+  await until("its shell is gone", () => !existsSync(`/proc/${pid}`));
+  process.kill(screen.pid, "SIGKILL");
   world.relay = await openRelay(world.clock); // for the end of this world
 });
 

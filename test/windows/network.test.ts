@@ -49,6 +49,35 @@ test("a port over there leads back here", async () => {
   await until("nobody there any more", async () => !(await isListening(port)));
 });
 
+test("a port here leads to one over there", async () => {
+  const port = await freePort();
+  const spec = `127.0.0.1:${port}:127.0.0.1:${echo.port}`;
+  const forward = ssh(agent, ["-N", "-oExitOnForwardFailure=yes", "-L", spec], { input: "open" });
+  await until("it listens", () => isListening(port));
+  const bytes = randomBytes(300_000);
+  assert.ok((await exchange(port, bytes)).equals(bytes));
+  forward.kill("SIGTERM");
+});
+
+test("a session goes on when its relay is killed and comes back", async () => {
+  const first = await relayProgram();
+  const there = await windowsAgent(first.url);
+  const counting = ssh(there, [
+    quiet,
+    "for /L %i in (1,1,12) do @echo line %i& ping -n 2 127.0.0.1 >nul",
+  ]);
+  await counting.see("line 2");
+  first.kill("SIGKILL");
+  await first.exited;
+  await relayProgram([], { port: first.port });
+  assert.equal((await counting.exited).status, 0, counting.err());
+  const lines = counting.out().trim().split(/\s*\n/);
+  assert.deepEqual(
+    lines,
+    Array.from({ length: 12 }, (_, n) => `line ${n + 1}`),
+  );
+});
+
 test("a browser may go through it by SOCKS", async () => {
   const port = await freePort();
   const socks = ssh(agent, ["-v", "-N", "-D", `127.0.0.1:${port}`], { input: "open" });

@@ -12,7 +12,8 @@ import {
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { folder, program, type Result, result } from "../support/child.ts";
-import { type AgentProgram, relayProgram, sshArgs } from "../support/programs.ts";
+import { type AgentProgram, relayProgram, ssh, sshArgs } from "../support/programs.ts";
+import { until } from "../support/until.ts";
 import { endWine, windowsAgent, windowsPath } from "../support/wine.ts";
 
 let agent: AgentProgram;
@@ -109,6 +110,26 @@ test("a file is replaced by a rename, linked, made read-only and removed all the
   assert.match(said(run)[0] ?? "", /^-r--r--r-- /);
   assert.ok(!existsSync(join(agent.dir, "old")) && !existsSync(join(agent.dir, "new")));
   assert.equal(readFileSync(join(agent.dir, "hard"), "utf8"), "new");
+});
+
+test("a file that somebody has open is replaced or kept, and never lost", async () => {
+  writeFileSync(join(local, "new"), "new");
+  const holder = ssh(agent, ["ping -n 30 127.0.0.1 > held.txt"], { input: "open" });
+  await until("it is open", () => existsSync(join(agent.dir, "held.txt")));
+  const { status } = await sftp("put new new.txt", "rename new.txt held.txt");
+  const there = readdirSync(agent.dir);
+  assert.ok(there.includes("held.txt"));
+  assert.equal(there.includes("new.txt"), status !== 0);
+  holder.kill("SIGKILL");
+});
+
+test("a symbolic link is made or refused, and the connection goes on", async () => {
+  writeFileSync(join(agent.dir, "target.txt"), "there");
+  const run = await sftp("-ln -s target.txt link.txt", "get target.txt got.txt");
+  assert.equal(run.status, 0, run.stderr);
+  assert.equal(readFileSync(join(local, "got.txt"), "utf8"), "there");
+  const isThere = readdirSync(agent.dir).includes("link.txt");
+  assert.equal(isThere, run.stderr === "", run.stderr);
 });
 
 test("what is not there, and what is a folder, are refused", async () => {
