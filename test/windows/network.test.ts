@@ -71,6 +71,7 @@ test("a session goes on when its relay is killed and comes back", async () => {
   await first.exited;
   await relayProgram([], { port: first.port });
   assert.equal((await counting.exited).status, 0, counting.err());
+  assert.ok(there.news().some(({ event }) => event === "client resumed"));
   const lines = counting.out().trim().split(/\s*\n/);
   assert.deepEqual(
     lines,
