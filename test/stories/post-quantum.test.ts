@@ -41,7 +41,9 @@ test("it survives new keys in the middle of a transfer", async () => {
   const args = ["-v", "-oRekeyLimit=1M", "head -c 8000000 /dev/zero"];
   const { status, stdout, stderr } = await world.ssh(args);
   assert.deepEqual([status, stdout.length], [0, 8_000_000]);
-  assert.ok((stderr.match(/kex: algorithm: sntrup761/g) ?? []).length > 3);
+  // The first exchange, and new ones; how many is a matter of what is under way when one is asked for.
+  const exchanges = (stderr.match(/kex: algorithm: sntrup761/g) ?? []).length;
+  assert.ok(exchanges > 2, `${exchanges} exchanges`);
 });
 
 test("PuTTY's plink takes sntrup761 by itself", async () => {
