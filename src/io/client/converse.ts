@@ -8,7 +8,7 @@ import type { Clock } from "../../actors/clock.ts";
 import { ConvergeError } from "../../actors/errors.ts";
 import { spoken } from "../../actors/words/sentences.ts";
 import type { Read, ToClient } from "../protocol/messages.ts";
-import { closeCodes, resumeWord, unsentCodes } from "../protocol/wire.ts";
+import { closeCodes, finalCodes, resumeWord, unsentCodes } from "../protocol/wire.ts";
 import { plainText } from "../text.ts";
 import { expectPings } from "../websocket/keep-alive.ts";
 import { type DataLink, shut } from "../websocket/link.ts";
@@ -182,16 +182,6 @@ function heard(message: Exclude<ToClient, { type: "spliced" }>): string {
     message.leftMs === null ? "" : `, ends in ${spoken(message.leftMs)} without activity`;
   return `Found the agent: ${user}@${host}, ${os}, shell ${shell}${left}.`;
 }
-
-/** After these no other link would do better. */
-const finalCodes: ReadonlySet<number> = new Set([
-  closeCodes.binaryOnly,
-  closeCodes.tooMany,
-  closeCodes.tooBig,
-  closeCodes.malformed,
-  closeCodes.refused,
-  closeCodes.version,
-]);
 
 /** What a relay tells of the last agent of an id, after what it says of every unknown one. */
 function pastIn(reason: string): string {

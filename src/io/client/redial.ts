@@ -11,7 +11,13 @@ import { socketUrl } from "../dial/config.ts";
 import { fastDial } from "../dial/fast-dial.ts";
 import { networkNow } from "../network.ts";
 import { readToClient } from "../protocol/messages.ts";
-import { closeCodes, dataMaxBytes, resumeWord, subprotocols } from "../protocol/wire.ts";
+import {
+  closeCodes,
+  dataMaxBytes,
+  finalCodes,
+  resumeWord,
+  subprotocols,
+} from "../protocol/wire.ts";
 import {
   type Asked,
   agentProof,
@@ -46,16 +52,6 @@ const waitMs = 30_000;
 /** From the splice to the agent's word. */
 const answerMs = 10_000;
 const resumedBytes = placeBytes + macBytes;
-
-/** Codes after which no other try would do better. */
-const finalCodes: ReadonlySet<number> = new Set([
-  closeCodes.binaryOnly,
-  closeCodes.tooMany,
-  closeCodes.tooBig,
-  closeCodes.malformed,
-  closeCodes.refused,
-  closeCodes.version,
-]);
 
 const refusalWords: Readonly<Record<number, string>> = {
   [refusals.unknown]: "the agent knows of it no more",

@@ -47,6 +47,16 @@ export const closeCodes = {
   draining: 4503,
 } as const;
 
+/** To a client: after these another try would do no better. */
+export const finalCodes: ReadonlySet<number> = new Set([
+  closeCodes.binaryOnly,
+  closeCodes.tooMany,
+  closeCodes.tooBig,
+  closeCodes.malformed,
+  closeCodes.refused,
+  closeCodes.version,
+]);
+
 /**
  * RFC 6455 7.4.1: what a close frame without a code counts as, and an end without a close frame. They
  * are heard of and never sent.
